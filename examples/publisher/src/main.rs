@@ -1,0 +1,2 @@
+//! Publishes tasks to ROH and waits for their replies.
+fn main() {}

@@ -1,0 +1,1 @@
+//! ROH: a distributed Python task manager.
