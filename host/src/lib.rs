@@ -1,1 +1,9 @@
-//! ROH: a distributed Python task manager.
+//! ROH: a distributed Python task manager. Tasks come from a RabbitMQ fanout
+//! exchange; each runs in a WebAssembly instance of its own.
+//!
+//! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
+
+pub mod config;
+pub mod manager;
+pub mod outcome;
+pub mod task;

@@ -1,0 +1,180 @@
+//! What a node is told to do: the typed configuration, checked and complete.
+//!
+//! Nothing downstream asks whether a value is there: defaults are filled in here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::task::TenantName;
+
+/// A whole configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name, in replies, dead letters and lists.
+    pub node: String,
+    /// Where the broker is.
+    pub broker: Broker,
+    /// Where tasks come from; at least one.
+    pub sources: Vec<Source>,
+    /// How many tasks are run and held.
+    pub manager: ManagerConfig,
+    /// By name; every source's tenant is in here.
+    pub tenants: BTreeMap<TenantName, Tenant>,
+    /// Where messages go that can't be settled otherwise.
+    pub dead_letter: DeadLetter,
+    /// The HTTP server.
+    pub management: Management,
+    /// How the node logs.
+    pub log: Log,
+}
+
+/// The broker's address, which holds its password.
+#[derive(Clone)]
+pub struct Broker {
+    /// `amqp://` or `amqps://`, with user and password.
+    pub url: String,
+}
+
+/// An exchange, a queue and their binding, consumed for one tenant.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Declared durable and fanout.
+    pub exchange: String,
+    /// Declared durable.
+    pub queue: String,
+    /// Of the binding.
+    pub routing_key: String,
+    /// Whose tasks these are.
+    pub tenant: TenantName,
+    /// Of the queue's declaration, `x-queue-type` say.
+    pub arguments: BTreeMap<String, Argument>,
+    /// Of the binding.
+    pub binding_arguments: BTreeMap<String, Argument>,
+    /// Declares and binds without waiting for the broker's answer.
+    pub nowait: bool,
+}
+
+/// A value in an AMQP table.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the variants are TOML's types")]
+pub enum Argument {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Argument>),
+    Table(BTreeMap<String, Argument>),
+}
+
+/// How many tasks a node runs and holds.
+#[derive(Debug, Clone)]
+pub struct ManagerConfig {
+    /// Instances at once.
+    pub watermark: usize,
+    /// Tasks that wait at the node, unsettled.
+    pub waiting_limit: usize,
+    /// Attempts at a task that crashes, before it is dead-lettered.
+    pub max_deliveries: u32,
+    /// How long running tasks may go on once the node is told to leave.
+    pub drain_timeout: Duration,
+}
+
+impl ManagerConfig {
+    /// Deliveries held at once: the prefetch count, over all sources.
+    pub fn prefetch(&self) -> usize {
+        self.watermark + self.waiting_limit
+    }
+}
+
+/// What one task may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of its instance, in bytes.
+    pub memory: u64,
+    /// Time on a core.
+    pub cpu: Duration,
+    /// Time from its start to its end.
+    pub wall: Duration,
+    /// Bytes kept of its standard output, and as many of its standard error.
+    pub output: u64,
+    /// Bytes of a task message.
+    pub message: u64,
+    /// Bytes of its result, as JSON.
+    pub result: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            memory: 64 << 20,
+            cpu: Duration::from_secs(5),
+            wall: Duration::from_secs(30),
+            output: 256 << 10,
+            message: 1 << 20,
+            result: 1 << 20,
+        }
+    }
+}
+
+/// Whose tasks run: scripts, limits and a share of the node.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Folder of its modules; without one, only inline scripts run.
+    pub scripts: Option<PathBuf>,
+    /// Weight against other tenants while several wait.
+    pub share: u32,
+    /// Its instances at once; the node's watermark if absent.
+    pub watermark: Option<usize>,
+    /// What each of its tasks may use.
+    pub limits: Limits,
+}
+
+/// Where messages go that ROH gave up on.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// Declared durable and fanout.
+    pub exchange: String,
+    /// Declared durable, bound to the exchange.
+    pub queue: String,
+}
+
+/// The HTTP server.
+#[derive(Clone)]
+pub struct Management {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The bearer token, needed for anything but loopback.
+    pub token: Option<String>,
+}
+
+/// How the node logs.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A `tracing` filter, `info` say.
+    pub level: String,
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after what they are")]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL holds a password.
+        f.debug_struct("Broker").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Management {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Management").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}

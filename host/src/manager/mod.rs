@@ -1,0 +1,3 @@
+//! Runs what the state machine decides: starts instances, interrupts them, settles.
+
+pub mod settlement;
