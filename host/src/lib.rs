@@ -6,4 +6,5 @@
 pub mod config;
 pub mod manager;
 pub mod outcome;
+pub mod sandbox;
 pub mod task;
