@@ -3,8 +3,11 @@
 //!
 //! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod manager;
 pub mod outcome;
 pub mod sandbox;
 pub mod task;
+pub mod telemetry;

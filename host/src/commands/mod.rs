@@ -1,0 +1,83 @@
+//! What each command does, one file for each. How its arguments are spelled is
+//! [`crate::cli`]'s.
+
+use std::io::{self, Write as _};
+
+use crate::config::ConfigError;
+
+pub mod check;
+pub mod client;
+pub mod completions;
+pub mod findings;
+pub mod image;
+pub mod run;
+pub mod serve;
+pub mod status;
+pub mod stop;
+pub mod submit;
+
+/// How a command ended, if it could do its duty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was told; a task succeeded.
+    Succeeded,
+    /// A task ended otherwise, or was not found.
+    Unsuccessful,
+    /// Something needed is wrong or out of reach, and was reported.
+    Unusable,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Succeeded => 0,
+            Exit::Unsuccessful => 1,
+            Exit::Unusable => 2,
+        }
+    }
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the enum says what they are for")]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// Why a command could not do its duty.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration can't be read, or is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A node's management did not do what it was asked to.
+    #[error(transparent)]
+    Client(client::ClientError),
+    /// Standard output is closed or full.
+    #[error("failed to write to standard output")]
+    Output(#[source] io::Error),
+    /// The command is not part of this build.
+    #[error("failed to run `roh {0}`: it is not part of this build")]
+    NotBuilt(&'static str),
+}
+
+impl From<client::ClientError> for CommandError {
+    fn from(error: client::ClientError) -> CommandError {
+        match error {
+            client::ClientError::Config(error) => CommandError::Config(error),
+            error => CommandError::Client(error),
+        }
+    }
+}
+
+/// Writes text to standard output; colours are stripped where they don't belong.
+pub(crate) fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(CommandError::Output),
+    }
+}
