@@ -2,14 +2,20 @@
 //! [`crate::cli`]'s.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
+use crate::broker::BrokerError;
 use crate::config::ConfigError;
+use crate::sandbox::SandboxError;
+use crate::sandbox::image::ImageError;
+use crate::telemetry::TelemetryError;
 
 pub mod check;
 pub mod client;
 pub mod completions;
 pub mod findings;
 pub mod image;
+pub mod recipe;
 pub mod run;
 pub mod serve;
 pub mod status;
@@ -58,9 +64,47 @@ pub enum CommandError {
     /// Standard output is closed or full.
     #[error("failed to write to standard output")]
     Output(#[source] io::Error),
+    /// There is no interpreter image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The sandbox can't be set up.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The broker is out of reach, or refuses what it is asked to do.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Logging can't be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A script can't be used.
+    #[error("cannot use the script {path}: {why}", path = path.display())]
+    Script {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The system refuses something that the command can't do without.
+    #[error("failed to {what}")]
+    System {
+        /// Finishes the sentence.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The command is not part of this build.
     #[error("failed to run `roh {0}`: it is not part of this build")]
     NotBuilt(&'static str),
+}
+
+/// The threads that commands wait on; what computes has its own.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("roh-io")
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::System { what: "start threads".into(), source })
 }
 
 impl From<client::ClientError> for CommandError {

@@ -86,7 +86,7 @@ fn build(document: &Document<'_>, folder: &Path) -> Option<Config> {
     })
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

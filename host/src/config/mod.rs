@@ -52,6 +52,11 @@ impl Config {
     }
 }
 
+/// A node's name where none is given: the machine's.
+pub fn default_node_name() -> String {
+    load::host_name()
+}
+
 /// The broker's address, which holds its password.
 #[derive(Clone)]
 pub struct Broker {
