@@ -3,6 +3,7 @@
 //!
 //! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
 
+pub mod broker;
 pub mod config;
 pub mod manager;
 pub mod outcome;
