@@ -67,13 +67,12 @@ pub async fn submit(
     let address = Address::parse(url)?;
     let connection = address.connect("submit").await?;
     let Submission { id, body, wait } = submission;
-    let failed =
-        |step: &str, e: lapin::Error| BrokerError::from_lapin(step, &address.to_string(), &e);
-    let channel = open(&connection).await.map_err(|e| failed("open a channel", e))?;
+    let failed = |step: &str, e: lapin::Error| BrokerError::from_lapin(step, &address, &e);
+    let channel = open(&connection).await.map_err(|e| failed("open a channel on", e))?;
     channel
         .confirm_select(ConfirmSelectOptions::default())
         .await
-        .map_err(|e| failed("open a channel", e))?;
+        .map_err(|e| failed("open a channel on", e))?;
     let mut properties = BasicProperties::default()
         .with_content_type("application/json".into())
         .with_delivery_mode(2)
@@ -82,16 +81,16 @@ pub async fn submit(
     let mut replies = None;
     if *wait != Wait::No {
         let (queue, consumer) =
-            reply_queue(&channel).await.map_err(|e| failed("open a queue for the reply", e))?;
+            reply_queue(&channel).await.map_err(|e| failed("open a queue for the reply on", e))?;
         properties = properties.with_reply_to(queue);
         replies = Some(consumer);
     }
-    let step = format!("submit to exchange {:?}", source.exchange);
+    let step = format!("submit to exchange {:?} on", source.exchange);
     let body = body.as_bytes();
     let published = publish_on(&channel, &source.exchange, &source.routing_key, body, properties)
         .await
         .map_err(|e| failed(&step, e))?;
-    let refused = |why: String| BrokerError::new(&step, address.to_string(), why, MendedBy::Person);
+    let refused = |why: String| BrokerError::new(step.as_str(), &address, why, MendedBy::Person);
     match published {
         Published::Taken => {}
         Published::Unroutable => {
@@ -102,9 +101,9 @@ pub async fn submit(
     }
     let submitted = match replies {
         None => Submitted::Queued,
-        Some(replies) => {
-            await_reply(replies, id, *wait).await.map_err(|e| failed("receive the reply", e))?
-        }
+        Some(replies) => await_reply(replies, id, *wait)
+            .await
+            .map_err(|e| failed("receive the reply from", e))?,
     };
     // The task is queued or done, whatever becomes of our goodbye.
     let _ = connection.close(200, "bye".into()).await;
@@ -273,9 +272,9 @@ impl Look<'_> {
     }
 
     async fn channel(&self) -> Result<Channel, BrokerError> {
-        open(self.connection).await.map_err(|error| {
-            BrokerError::from_lapin("open a channel", &self.address.to_string(), &error)
-        })
+        open(self.connection)
+            .await
+            .map_err(|error| BrokerError::from_lapin("open a channel on", &self.address, &error))
     }
 
     fn missing(&self, what: &str, error: &lapin::Error) -> Result<State, BrokerError> {
@@ -288,8 +287,8 @@ impl Look<'_> {
                 AMQPErrorKind::Hard(_) => {}
             }
         }
-        let step = format!("look for {what}");
-        Err(BrokerError::from_lapin(&step, &self.address.to_string(), error))
+        let step = format!("look for {what} on");
+        Err(BrokerError::from_lapin(step, &self.address, error))
     }
 }
 

@@ -1,13 +1,14 @@
 //! What can go wrong with the broker, and whether a person must mend it.
 
 use std::error::Error as _;
+use std::fmt;
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 /// A step that the broker, or the way to it, did not let us take.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot {step} on {address}: {reason}")]
+#[error("cannot {step} {address}: {reason}")]
 pub struct BrokerError {
     step: String,
     address: String,
@@ -27,16 +28,20 @@ pub enum MendedBy {
 impl BrokerError {
     pub(super) fn new(
         step: impl Into<String>,
-        address: impl Into<String>,
+        address: &impl fmt::Display,
         reason: impl Into<String>,
         mended_by: MendedBy,
     ) -> BrokerError {
-        let (step, address, reason) = (step.into(), address.into(), reason.into());
+        let (step, address, reason) = (step.into(), address.to_string(), reason.into());
         BrokerError { step, address, reason, mended_by }
     }
 
-    /// Reads what lapin says of a failed step.
-    pub(super) fn from_lapin(step: &str, address: &str, error: &lapin::Error) -> BrokerError {
+    /// Reads what lapin says of a failed step, `declare queue "x" on` say.
+    pub(super) fn from_lapin(
+        step: impl Into<String>,
+        address: &impl fmt::Display,
+        error: &lapin::Error,
+    ) -> BrokerError {
         BrokerError::new(step, address, reason(error), mended_by(error))
     }
 
@@ -90,10 +95,12 @@ fn mended_by(error: &lapin::Error) -> MendedBy {
     }
 }
 
-/// A certificate that is not trusted stays so; rustls reports it as invalid data.
+/// A certificate that is not trusted stays so: rustls calls it invalid data, and the
+/// lack of any certificate to trust is an error of no kind.
 fn tls_trouble(error: &lapin::Error) -> MendedBy {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
     match error.kind() {
-        ErrorKind::IOError(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+        ErrorKind::IOError(error) if matches!(error.kind(), InvalidData | InvalidInput | Other) => {
             MendedBy::Person
         }
         ErrorKind::InvalidProtocolVersion(_) | ErrorKind::AuthProviderError(_) => MendedBy::Person,

@@ -68,7 +68,7 @@ impl Session {
             consuming
                 .create_channel()
                 .await
-                .map_err(|e| BrokerError::from_lapin("open a channel", &address.to_string(), &e))
+                .map_err(|e| BrokerError::from_lapin("open a channel on", address, &e))
         };
         topology::declare_dead_letter(&new_channel().await?, address, &plan.dead_letter).await?;
         let mut channels = Vec::new();
@@ -79,8 +79,8 @@ impl Session {
             // brings to light what `nowait` left in the dark.
             channel.basic_qos(source.prefetch, BasicQosOptions { global: false }).await.map_err(
                 |error| {
-                    let step = format!("set up queue {:?}", source.source.queue);
-                    BrokerError::from_lapin(&step, &address.to_string(), &error)
+                    let step = format!("set up queue {:?} on", source.source.queue);
+                    BrokerError::from_lapin(step, address, &error)
                 },
             )?;
             channels.push(channel);
@@ -107,8 +107,8 @@ impl Session {
     }
 
     /// As [`Session::fail`], for what lapin says of a step.
-    pub(super) fn fail_with(&self, step: &str, error: &lapin::Error) {
-        self.fail(BrokerError::from_lapin(step, &self.address.to_string(), error));
+    pub(super) fn fail_with(&self, step: impl Into<String>, error: &lapin::Error) {
+        self.fail(BrokerError::from_lapin(step, &self.address, error));
     }
 
     /// Returns once the session is lost. Cancel-safe.
@@ -127,7 +127,7 @@ impl Session {
                 // Of one channel: whoever uses it learns of it.
                 Event::Error(error) if error::is_refusal(&error) => {}
                 Event::Error(error) => {
-                    return self.fail_with("stay connected", &error);
+                    return self.fail_with("keep the connection to", &error);
                 }
                 Event::ConnectionBlocked(reason) => {
                     tracing::warn!(%reason, "broker is short of resources and takes no replies");
@@ -213,8 +213,8 @@ async fn subscribe(
         .basic_consume(short(queue), tag, BasicConsumeOptions::default(), FieldTable::default())
         .await
         .map_err(|error| {
-            let step = format!("consume queue {queue:?}");
-            BrokerError::from_lapin(&step, &session.address.to_string(), &error)
+            let step = format!("consume queue {queue:?} on");
+            BrokerError::from_lapin(step, &session.address, &error)
         })
 }
 
@@ -240,8 +240,8 @@ impl Consuming {
                 next = self.consumer.next() => match next {
                     Some(Ok(message)) => self.deliver(message, &inbox).await,
                     Some(Err(error)) => {
-                        let step = format!("consume queue {:?}", self.source.source.queue);
-                        return self.session.fail_with(&step, &error);
+                        let step = format!("consume queue {:?} on", self.source.source.queue);
+                        return self.session.fail_with(step, &error);
                     }
                     None if stopping => return,
                     None => return self.session.fail(self.cancelled_by_broker()),
@@ -254,8 +254,8 @@ impl Consuming {
     async fn cancel(&self) {
         let options = BasicCancelOptions::default();
         if let Err(error) = self.channel.basic_cancel(self.consumer.tag(), options).await {
-            let step = format!("stop consuming queue {:?}", self.source.source.queue);
-            self.session.fail_with(&step, &error);
+            let step = format!("stop consuming queue {:?} on", self.source.source.queue);
+            self.session.fail_with(step, &error);
         }
     }
 
@@ -282,8 +282,8 @@ impl Consuming {
 
     fn cancelled_by_broker(&self) -> BrokerError {
         BrokerError::new(
-            format!("consume queue {:?}", self.source.source.queue),
-            self.session.address.to_string(),
+            format!("consume queue {:?} on", self.source.source.queue),
+            &self.session.address,
             "the broker cancelled the consumer: the queue was deleted or moved",
             MendedBy::Time,
         )

@@ -80,7 +80,7 @@ impl Delivery {
             Ok(Published::Refused(why)) => {
                 tracing::debug!(task = %envelope.id, queue = %to.queue, %why, "reply refused");
             }
-            Err(error) => session.fail_with("publish a reply", error),
+            Err(error) => session.fail_with("publish a reply on", error),
         }
         published.map_err(|_| Lost)
     }
@@ -102,8 +102,8 @@ impl Delivery {
             Err(error) => super::error::reason(&error),
         };
         // Acked, the message would vanish. The next session declares the pair anew.
-        let step = format!("dead-letter to exchange {exchange:?}");
-        session.fail(BrokerError::new(step, session.address.to_string(), why, MendedBy::Time));
+        let step = format!("dead-letter to exchange {exchange:?} on");
+        session.fail(BrokerError::new(step, &session.address, why, MendedBy::Time));
         Err(Lost)
     }
 
@@ -123,27 +123,27 @@ impl Delivery {
             }
             Ok(Published::Unroutable) => {
                 session.fail(BrokerError::new(
-                    format!("return a task to queue {:?}", &**queue),
-                    session.address.to_string(),
+                    format!("return a task to queue {:?} on", &**queue),
+                    &session.address,
                     "the queue is gone",
                     MendedBy::Time,
                 ));
                 Err(Lost)
             }
             Err(error) => {
-                session.fail_with("return a task to its queue", &error);
+                session.fail_with("return a task to its queue on", &error);
                 Err(Lost)
             }
         }
     }
 
     async fn ack(&self) -> Result<(), Lost> {
-        self.settled("ack a delivery", self.acker.ack(BasicAckOptions::default()).await)
+        self.settled("ack a delivery on", self.acker.ack(BasicAckOptions::default()).await)
     }
 
     async fn requeue(&self) -> Result<(), Lost> {
         let options = BasicNackOptions { requeue: true, multiple: false };
-        self.settled("requeue a delivery", self.acker.nack(options).await)
+        self.settled("requeue a delivery on", self.acker.nack(options).await)
     }
 
     fn settled(&self, step: &str, answer: lapin::Result<bool>) -> Result<(), Lost> {

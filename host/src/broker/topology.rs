@@ -97,7 +97,7 @@ impl Declare<'_> {
     }
 
     fn error(&self, step: &str, error: &lapin::Error) -> BrokerError {
-        BrokerError::from_lapin(step, &self.address.to_string(), error)
+        BrokerError::from_lapin(format!("{step} on"), self.address, error)
     }
 }
 
