@@ -73,8 +73,11 @@ impl Client {
     }
 
     pub(crate) async fn queue(&self, name: &str, exclusive: bool, arguments: FieldTable) -> String {
-        let options =
-            QueueDeclareOptions { exclusive, durable: !exclusive, ..QueueDeclareOptions::default() };
+        let options = QueueDeclareOptions {
+            exclusive,
+            durable: !exclusive,
+            ..QueueDeclareOptions::default()
+        };
         let queue = self.channel.queue_declare(name.into(), options, arguments).await.unwrap();
         queue.name().to_string()
     }
@@ -84,7 +87,13 @@ impl Client {
     }
 
     /// Publishes, and insists that a queue took it.
-    pub(crate) async fn publish(&self, exchange: &str, key: &str, body: &[u8], of: BasicProperties) {
+    pub(crate) async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        of: BasicProperties,
+    ) {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let confirm = self
             .channel
@@ -102,7 +111,8 @@ impl Client {
         let taking = async {
             loop {
                 let options = BasicGetOptions { no_ack: true };
-                if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap() {
+                if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap()
+                {
                     return message;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;

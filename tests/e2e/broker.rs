@@ -176,7 +176,11 @@ fn plain() -> BasicProperties {
 }
 
 /// Starts a node, publishes one task with these properties to it, and takes it.
-async fn with_task(rabbit: &Rabbit, name: &str, of: BasicProperties) -> (Client, Node, Task, Delivery) {
+async fn with_task(
+    rabbit: &Rabbit,
+    name: &str,
+    of: BasicProperties,
+) -> (Client, Node, Task, Delivery) {
     let client = Client::connect(rabbit).await;
     let mut node = Node::start(config(&rabbit.url(), name)).await;
     client.publish(&node.source().exchange, "", TASK, of).await;
@@ -321,7 +325,9 @@ fn replies_reach_direct_reply_to(rabbit: &Rabbit) {
             .basic_consume(queue.into(), "".into(), options, FieldTable::default())
             .await
             .unwrap();
-        client.publish(&node.source().exchange, "", TASK, plain().with_reply_to(queue.into())).await;
+        client
+            .publish(&node.source().exchange, "", TASK, plain().with_reply_to(queue.into()))
+            .await;
         let (task, delivery) = node.next_task().await;
         settle(delivery, &task.envelope, &finish(succeeded(), DeadLetter::No)).await;
         let reply = tokio::time::timeout(SOON, replies.next()).await.unwrap().unwrap().unwrap();

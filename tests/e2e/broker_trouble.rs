@@ -42,7 +42,10 @@ fn wrong_credentials_end_the_first_connect(rabbit: &Rabbit) {
         let url = rabbit.url().replace("guest:guest", "guest:wrong-secret");
         let text = refused(&config(&url, "credentials")).await;
         let address = format!("amqp://guest@127.0.0.1:{}/", rabbit.port());
-        assert!(text.starts_with(&format!("cannot connect to {address}: ACCESS_REFUSED")), "{text}");
+        assert!(
+            text.starts_with(&format!("cannot connect to {address}: ACCESS_REFUSED")),
+            "{text}"
+        );
         assert!(!text.contains("wrong-secret"), "{text}");
     });
 }
@@ -73,7 +76,9 @@ fn a_queue_with_other_arguments_ends_the_first_connect(rabbit: &Rabbit) {
             client.queue(&source.queue, false, FieldTable::default()).await;
             let queue = source.queue.clone();
             let text = refused(&config).await;
-            for part in [queue.as_str(), "inequivalent arg 'x-max-length'", "received the value '10'"] {
+            for part in
+                [queue.as_str(), "inequivalent arg 'x-max-length'", "received the value '10'"]
+            {
                 assert!(text.contains(part), "nowait {nowait}: {text}");
             }
             client.delete_queue(&queue).await;

@@ -15,6 +15,9 @@ type Test = fn(&Rabbit);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    // `RUST_LOG=debug` shows what goes on.
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let tests = [broker::TESTS, broker_trouble::TESTS].concat();
     // Listing must not wait for a broker.
     let rabbit = (!arguments.list).then(|| match Rabbit::start() {
