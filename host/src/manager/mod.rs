@@ -1,3 +1,11 @@
-//! Runs what the state machine decides: starts instances, interrupts them, settles.
+//! Decides what runs and what becomes of each delivery (`state`, pure), and has it
+//! done (`actor`). It names neither the broker nor the sandbox: they are a
+//! [`Settler`] and a [`Runner`].
 
+mod actor;
 pub mod settlement;
+pub mod state;
+pub mod view;
+mod waiting;
+
+pub use actor::{Gone, Manager, ManagerHandle, Runner, Settler};
