@@ -1,1 +1,6 @@
 //! What the end-to-end tests share: a private RabbitMQ, daemons, clients.
+
+pub mod clients;
+pub mod daemon;
+pub mod process;
+pub mod rabbit;

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod broker;
 pub mod config;
 pub mod manager;
 pub mod outcome;

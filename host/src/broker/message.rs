@@ -1,0 +1,297 @@
+//! What is read from a message's properties, and what is written into those of
+//! replies, dead letters and retries. Publishes nothing.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
+
+use crate::outcome::Status;
+use crate::task::{Properties, ReplyAddress, TaskId};
+
+/// How many earlier attempts at the task crashed.
+const DELIVERIES: &str = "x-roh-deliveries";
+/// Longest reason in a dead letter.
+const MAX_REASON_BYTES: usize = 4096;
+/// Headers must fit one frame of 128 KiB, with ours and the other properties. What a
+/// client could just fit, we could not: more than this is left out of what we publish.
+const MAX_HEADER_BYTES: usize = 96 << 10;
+/// Written to disk by a durable queue.
+const PERSISTENT: u8 = 2;
+
+/// What a task needs of its message's properties.
+pub(super) fn read(properties: &BasicProperties) -> Properties {
+    let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
+    Properties {
+        content_type: text(properties.content_type()),
+        message_id: text(properties.message_id()),
+        correlation_id: text(properties.correlation_id()),
+        reply_to: text(properties.reply_to()),
+        earlier_attempts: properties.headers().as_ref().map_or(0, earlier_attempts),
+    }
+}
+
+/// Anyone can write the header: what is not a count counts as none.
+fn earlier_attempts(headers: &FieldTable) -> u32 {
+    let count = match headers.inner().get(DELIVERIES) {
+        Some(AMQPValue::ShortShortInt(n)) => i64::from(*n),
+        Some(AMQPValue::ShortShortUInt(n)) => i64::from(*n),
+        Some(AMQPValue::ShortInt(n)) => i64::from(*n),
+        Some(AMQPValue::ShortUInt(n)) => i64::from(*n),
+        Some(AMQPValue::LongInt(n)) => i64::from(*n),
+        Some(AMQPValue::LongUInt(n)) => i64::from(*n),
+        Some(AMQPValue::LongLongInt(n)) => *n,
+        _ => 0,
+    };
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
+
+/// The properties of the reply to `to` that says what became of the task `id`.
+pub(super) fn reply(id: &TaskId, to: &ReplyAddress) -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(PERSISTENT)
+        .with_correlation_id(short(&to.correlation_id))
+        // The same each time a task is redelivered and replied to again.
+        .with_message_id(short(id.as_str()))
+        .with_type("roh.reply".into())
+}
+
+/// Why a message is dead-lettered.
+pub(super) struct Note<'a> {
+    pub(super) status: Status,
+    pub(super) reason: &'a str,
+    pub(super) node: &'a str,
+    pub(super) queue: &'a str,
+}
+
+/// The original's properties, for the dead-letter exchange.
+pub(super) fn dead_letter(original: &BasicProperties, note: &Note<'_>) -> BasicProperties {
+    let mut headers = safe_headers(original);
+    // Who publishes it once more starts from zero.
+    headers.retain(|(name, _)| name.as_str() != DELIVERIES);
+    if let Some(expiration) = original.expiration() {
+        // As a property it would remove the dead letter, too.
+        set(&mut headers, "x-roh-expiration", text(expiration.as_str()));
+    }
+    set(&mut headers, "x-roh-status", text(note.status.as_str()));
+    set(&mut headers, "x-roh-reason", text(bounded(note.reason)));
+    set(&mut headers, "x-roh-node", text(note.node));
+    set(&mut headers, "x-roh-queue", text(note.queue));
+    rebuild(original, headers).with_delivery_mode(PERSISTENT)
+}
+
+/// The original's properties, for its own queue, with `attempts` counted.
+pub(super) fn retry(original: &BasicProperties, attempts: u32) -> BasicProperties {
+    let mut headers = safe_headers(original);
+    set(&mut headers, DELIVERIES, AMQPValue::LongLongInt(attempts.into()));
+    let properties = rebuild(original, headers).with_delivery_mode(PERSISTENT);
+    match original.expiration() {
+        Some(expiration) => properties.with_expiration(expiration.clone()),
+        None => properties,
+    }
+}
+
+type Headers = Vec<(ShortString, AMQPValue)>;
+
+/// The original's headers, without what makes the broker do something of its own, and
+/// with what could not stay a property.
+fn safe_headers(original: &BasicProperties) -> Headers {
+    let mut headers = Headers::new();
+    if let Some(table) = original.headers() {
+        let size: usize =
+            table.inner().iter().map(|(name, value)| name.as_str().len() + 1 + size(value)).sum();
+        if size > MAX_HEADER_BYTES {
+            set(&mut headers, "x-roh-headers-left-out", AMQPValue::Boolean(true));
+        } else {
+            headers.extend(table.inner().iter().map(|(name, value)| {
+                // Sender-selected distribution: more routing keys.
+                let name = match name.as_str() {
+                    "CC" => "x-roh-cc".into(),
+                    "BCC" => "x-roh-bcc".into(),
+                    _ => name.clone(),
+                };
+                (name, value.clone())
+            }));
+        }
+    }
+    if let Some(user) = original.user_id() {
+        // The broker holds the property against the user that publishes: us.
+        set(&mut headers, "x-roh-user-id", text(user.as_str()));
+    }
+    headers
+}
+
+/// Everything of the original but headers, user-id, expiration and delivery mode.
+fn rebuild(original: &BasicProperties, headers: Headers) -> BasicProperties {
+    let mut table = FieldTable::default();
+    for (name, value) in headers {
+        table.insert(name, value);
+    }
+    let mut copy = BasicProperties::default().with_headers(table);
+    macro_rules! keep {
+        ($($get:ident $with:ident),*) => {
+            $(if let Some(value) = original.$get() {
+                copy = copy.$with(value.clone());
+            })*
+        };
+    }
+    keep!(content_type with_content_type, content_encoding with_content_encoding,
+        priority with_priority, correlation_id with_correlation_id, reply_to with_reply_to,
+        message_id with_message_id, timestamp with_timestamp, kind with_type,
+        app_id with_app_id, cluster_id with_cluster_id);
+    copy
+}
+
+fn set(headers: &mut Headers, name: &str, value: AMQPValue) {
+    headers.retain(|(other, _)| other.as_str() != name);
+    headers.push((name.into(), value));
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(LongString::from(text))
+}
+
+/// As much of it as fits a dead letter.
+fn bounded(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]
+}
+
+/// Cuts what AMQP could not carry; ids and queues that came from it always fit.
+pub(super) fn short(text: &str) -> ShortString {
+    text[..text.floor_char_boundary(MAX_SHORT_STRING_LENGTH)].into()
+}
+
+/// Bytes of a value in a table, its type's included.
+fn size(value: &AMQPValue) -> usize {
+    1 + match value {
+        AMQPValue::Void => 0,
+        AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,
+        AMQPValue::ShortInt(_) | AMQPValue::ShortUInt(_) => 2,
+        AMQPValue::LongInt(_) | AMQPValue::LongUInt(_) | AMQPValue::Float(_) => 4,
+        AMQPValue::DecimalValue(_) => 5,
+        AMQPValue::LongLongInt(_) | AMQPValue::Double(_) | AMQPValue::Timestamp(_) => 8,
+        AMQPValue::ShortString(text) => 1 + text.as_str().len(),
+        AMQPValue::LongString(text) => 4 + text.len(),
+        AMQPValue::ByteArray(bytes) => 4 + bytes.as_slice().len(),
+        AMQPValue::FieldArray(values) => 4 + values.as_slice().iter().map(size).sum::<usize>(),
+        AMQPValue::FieldTable(table) => {
+            4 + table
+                .inner()
+                .iter()
+                .map(|(name, value)| name.as_str().len() + 1 + size(value))
+                .sum::<usize>()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in entries {
+            table.insert((*name).into(), value.clone());
+        }
+        table
+    }
+
+    fn note(reason: &str) -> Note<'_> {
+        Note { status: Status::Failed, reason, node: "node-a", queue: "tasks" }
+    }
+
+    fn header<'a>(properties: &'a BasicProperties, name: &str) -> Option<&'a AMQPValue> {
+        properties.headers().as_ref().and_then(|headers| headers.inner().get(name))
+    }
+
+    #[test]
+    fn counts_earlier_attempts_and_nothing_else() {
+        for (value, expected) in [
+            (AMQPValue::LongLongInt(3), 3),
+            (AMQPValue::LongInt(2), 2),
+            (AMQPValue::ShortShortUInt(7), 7),
+            (AMQPValue::LongLongInt(-1), 0),
+            (AMQPValue::LongLongInt(i64::MAX), u32::MAX),
+            (text("many"), 0),
+            (AMQPValue::Void, 0),
+        ] {
+            let properties =
+                BasicProperties::default().with_headers(table(&[(DELIVERIES, value.clone())]));
+            assert_eq!(read(&properties).earlier_attempts, expected, "{value:?}");
+        }
+        assert_eq!(read(&BasicProperties::default()).earlier_attempts, 0);
+    }
+
+    #[test]
+    fn dead_letters_lose_what_would_reroute_expire_or_be_refused() {
+        let original = BasicProperties::default()
+            .with_message_id("m".into())
+            .with_reply_to("answers".into())
+            .with_user_id("alice".into())
+            .with_expiration("1000".into())
+            .with_delivery_mode(1)
+            .with_priority(4)
+            .with_headers(table(&[
+                ("CC", AMQPValue::FieldArray(vec![text("other")].into())),
+                ("BCC", AMQPValue::FieldArray(vec![text("third")].into())),
+                ("x-death", AMQPValue::FieldArray(vec![].into())),
+                ("trace", text("t")),
+                ("x-roh-status", text("forged")),
+                (DELIVERIES, AMQPValue::LongLongInt(5)),
+            ]));
+        let letter = dead_letter(&original, &note("ValueError: bad"));
+        assert_eq!(letter.user_id(), &None);
+        assert_eq!(letter.expiration(), &None);
+        assert_eq!(letter.delivery_mode(), &Some(2));
+        assert_eq!(letter.priority(), &Some(4));
+        assert_eq!(letter.message_id(), &Some("m".into()));
+        assert_eq!(letter.reply_to(), &Some("answers".into()));
+        for (name, value) in [
+            ("x-roh-user-id", "alice"),
+            ("x-roh-expiration", "1000"),
+            ("x-roh-status", "failed"),
+            ("x-roh-reason", "ValueError: bad"),
+            ("x-roh-node", "node-a"),
+            ("x-roh-queue", "tasks"),
+            ("trace", "t"),
+        ] {
+            assert_eq!(header(&letter, name), Some(&text(value)), "{name}");
+        }
+        for name in ["CC", "BCC", DELIVERIES] {
+            assert_eq!(header(&letter, name), None, "{name}");
+        }
+        for name in ["x-roh-cc", "x-roh-bcc", "x-death"] {
+            assert!(header(&letter, name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn retries_count_and_keep_their_expiration() {
+        let original = BasicProperties::default()
+            .with_user_id("alice".into())
+            .with_expiration("1000".into())
+            .with_headers(table(&[("CC", AMQPValue::Void), (DELIVERIES, AMQPValue::LongInt(1))]));
+        let again = retry(&original, 2);
+        assert_eq!(read(&again).earlier_attempts, 2);
+        assert_eq!(again.expiration(), &Some("1000".into()));
+        assert_eq!(again.user_id(), &None);
+        assert_eq!(header(&again, "x-roh-user-id"), Some(&text("alice")));
+        assert_eq!(header(&again, "CC"), None);
+    }
+
+    #[test]
+    fn reasons_are_cut_between_characters() {
+        let reason = "é".repeat(MAX_REASON_BYTES);
+        let letter = dead_letter(&BasicProperties::default(), &note(&reason));
+        assert_eq!(header(&letter, "x-roh-reason"), Some(&text(&reason[..MAX_REASON_BYTES])));
+    }
+
+    #[test]
+    fn headers_that_leave_no_room_for_ours_are_left_out() {
+        let original = BasicProperties::default()
+            .with_headers(table(&[("big", text(&"x".repeat(MAX_HEADER_BYTES)))]));
+        let letter = dead_letter(&original, &note("why"));
+        assert_eq!(header(&letter, "big"), None);
+        assert_eq!(header(&letter, "x-roh-headers-left-out"), Some(&AMQPValue::Boolean(true)));
+        assert_eq!(header(&letter, "x-roh-reason"), Some(&text("why")));
+    }
+}

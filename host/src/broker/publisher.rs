@@ -1,0 +1,106 @@
+//! Publishes and waits for the broker's word on it. Does not decide what follows.
+
+use std::sync::{Mutex, PoisonError};
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use tokio::sync::Semaphore;
+
+use super::error;
+use super::message::short;
+
+/// Publications in flight at once.
+const CHANNELS: usize = 32;
+
+/// What the broker says of a publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Published {
+    /// It has it, and will keep it as long as the queue does.
+    Taken,
+    /// No queue is bound there.
+    Unroutable,
+    /// It, or a queue, would not have it.
+    Refused(String),
+}
+
+/// A connection that only publishes, since the broker blocks such connections while it
+/// is short of memory or disk.
+///
+/// Each channel carries one publication at a time: lapin gives a returned message to
+/// whichever publication is confirmed next on its channel, which with several in flight
+/// need not be the one that was returned.
+pub(super) struct Publisher {
+    connection: Connection,
+    idle: Mutex<Vec<Channel>>,
+    permits: Semaphore,
+}
+
+impl Publisher {
+    pub(super) fn new(connection: Connection) -> Publisher {
+        Publisher { connection, idle: Mutex::default(), permits: Semaphore::new(CHANNELS) }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Publishes to `exchange` and waits for the broker's confirm, however long it takes:
+    /// a broker in need holds confirms back, and the caller holds its delivery meanwhile.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> lapin::Result<Published> {
+        let _permit = self.permits.acquire().await.expect("never closed");
+        let channel = self.channel().await?;
+        match publish_on(&channel, exchange, routing_key, body, properties).await {
+            Ok(published) => {
+                self.lock().push(channel);
+                Ok(published)
+            }
+            // The broker closed the channel over this one message: so it goes, not back.
+            Err(error) if error::is_refusal(&error) => {
+                Ok(Published::Refused(error::reason(&error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn channel(&self) -> lapin::Result<Channel> {
+        if let Some(channel) = self.lock().pop() {
+            return Ok(channel);
+        }
+        let channel = self.connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(channel)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes on a channel in confirm mode that has nothing else in flight.
+pub(super) async fn publish_on(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    body: &[u8],
+    properties: BasicProperties,
+) -> lapin::Result<Published> {
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let confirm = channel
+        .basic_publish(short(exchange), short(routing_key), options, body, properties)
+        .await?
+        .await?;
+    Ok(match confirm {
+        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Published::Unroutable,
+        Confirmation::Ack(None) | Confirmation::NotRequested => Published::Taken,
+        Confirmation::Nack(None) => Published::Refused("refused by the queue".to_owned()),
+    })
+}

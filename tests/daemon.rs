@@ -1,0 +1,229 @@
+//! The daemon under test: the built `roh` binary with a configuration file.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Owned, bound_command, free_port, poll};
+
+/// The first start may have to build the image.
+const READY_LIMIT: Duration = Duration::from_secs(300);
+
+/// The binary under test: `ROH_BIN`, or the one that was built beside this test.
+///
+/// # Panics
+/// It is not there.
+pub fn roh() -> PathBuf {
+    let named = std::env::var_os("ROH_BIN").map(PathBuf::from);
+    let beside = || {
+        let test = std::env::current_exe().expect("our own path");
+        // target/PROFILE/deps/e2e-…
+        test.parent().and_then(Path::parent).expect("cargo's layout").join("roh")
+    };
+    let path = named.unwrap_or_else(beside);
+    assert!(path.is_file(), "{} is missing: build it, or set ROH_BIN", path.display());
+    path
+}
+
+/// Runs a command of `roh` to its end.
+///
+/// # Panics
+/// It can't be started.
+pub fn command(arguments: &[&str]) -> Output {
+    Command::new(roh()).args(arguments).stdin(Stdio::null()).output().expect("roh starts")
+}
+
+/// What a daemon is configured with; the rest is as by default.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Of the node.
+    pub node: String,
+    /// The broker's URL.
+    pub url: String,
+    /// Exchange, queue and dead-letter pair are named after it.
+    pub name: String,
+    /// Instances at once.
+    pub watermark: usize,
+    /// Tasks that wait.
+    pub waiting_limit: usize,
+    /// More TOML, in sections of its own.
+    pub more: String,
+}
+
+impl Settings {
+    /// A node with room for a few tasks.
+    pub fn new(node: &str, url: &str, name: &str) -> Settings {
+        Settings {
+            node: node.to_owned(),
+            url: url.to_owned(),
+            name: name.to_owned(),
+            watermark: 4,
+            waiting_limit: 64,
+            more: String::new(),
+        }
+    }
+
+    /// Where tasks are published.
+    pub fn exchange(&self) -> String {
+        format!("{}.exchange", self.name)
+    }
+
+    /// Where they wait.
+    pub fn queue(&self) -> String {
+        format!("{}.tasks", self.name)
+    }
+
+    /// Where those end that can't be settled otherwise.
+    pub fn dead(&self) -> String {
+        format!("{}.dead", self.name)
+    }
+
+    fn toml(&self, port: u16) -> String {
+        let Settings { node, url, watermark, waiting_limit, more, .. } = self;
+        let (exchange, queue, dead) = (self.exchange(), self.queue(), self.dead());
+        format!(
+            r#"[node]
+name = "{node}"
+
+[broker]
+url = "{url}"
+
+[[source]]
+exchange = "{exchange}"
+queue = "{queue}"
+
+[manager]
+watermark = {watermark}
+waiting-limit = {waiting_limit}
+
+[dead-letter]
+exchange = "{dead}"
+queue = "{dead}"
+
+[management]
+listen = "127.0.0.1:{port}"
+
+{more}
+"#
+        )
+    }
+}
+
+/// A daemon. Killed when dropped; its log is shown if the test is failing then.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Owned,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it takes tasks.
+    ///
+    /// # Panics
+    /// It does not get as far.
+    pub fn start(settings: &Settings) -> Daemon {
+        let mut daemon = Daemon::launch(settings, &[]);
+        let ready = poll(READY_LIMIT, || daemon.is_ready() || daemon.process.ended().is_some());
+        assert!(ready && daemon.is_ready(), "the daemon does not get ready:\n{}", daemon.log());
+        daemon
+    }
+
+    /// Starts a daemon and waits for nothing.
+    ///
+    /// # Panics
+    /// It can't be started.
+    pub fn launch(settings: &Settings, environment: &[(&str, &str)]) -> Daemon {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let config = folder.path().join("roh.toml");
+        fs::write(&config, settings.toml(port)).expect("written");
+        let log = File::create(folder.path().join("log")).expect("created");
+        let mut command = bound_command(roh());
+        command
+            .args(["serve", "--config"])
+            .arg(&config)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("duplicated"))
+            .stderr(log);
+        let process = Owned::spawn(&mut command).expect("roh starts");
+        Daemon { process, folder, port }
+    }
+
+    /// Whether it says that it takes tasks.
+    pub fn is_ready(&self) -> bool {
+        ureq::get(self.address("/readyz")).call().is_ok()
+    }
+
+    /// What it says of its tasks: its own part of `GET /api/management`.
+    ///
+    /// # Panics
+    /// It does not answer as the contract has it.
+    pub fn management(&self) -> Management {
+        let mut answer = ureq::get(self.address("/api/management")).call().expect("an answer");
+        let nodes: Value = answer.body_mut().read_json().expect("JSON");
+        let tasks = |state: &str| nodes[0][state].as_array().cloned().expect("a list of tasks");
+        Management { running: tasks("running_tasks"), waiting: tasks("waiting_tasks") }
+    }
+
+    /// Asks it to stop a task; says with which HTTP status it answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn stop_task(&self, id: &str) -> u16 {
+        match ureq::post(self.address(&format!("/api/tasks/{id}/stop"))).send_empty() {
+            Ok(answer) => answer.status().as_u16(),
+            Err(ureq::Error::StatusCode(status)) => status,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Ends it as a power failure would.
+    pub fn kill9(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait(Duration::from_secs(10));
+    }
+
+    /// Asks it to leave.
+    pub fn sigterm(&mut self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// How it ended; `None` if it has not, in that time.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.process.wait(limit)
+    }
+
+    /// All that it printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "--- the daemon's log:\n{}---", self.log());
+        }
+    }
+}
+
+/// What a daemon says of its tasks.
+#[derive(Debug, Clone)]
+pub struct Management {
+    /// In an instance.
+    pub running: Vec<Value>,
+    /// Not started yet.
+    pub waiting: Vec<Value>,
+}

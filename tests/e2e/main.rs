@@ -1,0 +1,47 @@
+//! End-to-end tests against a real RabbitMQ, which is started before them and stopped
+//! after. Tests keep apart by the names of their exchanges and queues.
+
+mod amqp;
+mod broker;
+mod broker_trouble;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use roh_tests::rabbit::Rabbit;
+
+type Test = fn(&Rabbit);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    // `RUST_LOG=debug` shows what goes on.
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let tests = [broker::TESTS, broker_trouble::TESTS].concat();
+    // Listing must not wait for a broker.
+    let rabbit = (!arguments.list).then(|| match Rabbit::start() {
+        Ok(rabbit) => Arc::new(rabbit),
+        Err(error) => panic!("{error}"),
+    });
+    let trials = tests.into_iter().map(|(name, test)| {
+        let rabbit = rabbit.clone();
+        Trial::test(name, move || {
+            let rabbit = rabbit.as_ref().ok_or_else(|| Failed::from("no broker"))?;
+            test(rabbit);
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Names tests after their functions.
+#[macro_export]
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        /// This module's tests, by name.
+        pub(crate) const TESTS: &[(&str, $crate::Test)] = &[
+            $((concat!(module_path!(), "::", stringify!($test)), $test)),*
+        ];
+    };
+}
