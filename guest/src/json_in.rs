@@ -1,6 +1,5 @@
 //! Reads JSON straight into Python objects. Integers of any size stay exact.
 
-use rustpython_vm::builtins::PyInt;
 use rustpython_vm::common::wtf8::{CodePoint, Wtf8Buf};
 use rustpython_vm::function::KwArgs;
 use rustpython_vm::{PyObjectRef, VirtualMachine};
@@ -271,5 +270,5 @@ impl<'a> Reader<'a> {
 
 fn big_int(text: &str, vm: &VirtualMachine) -> Option<PyObjectRef> {
     let int = text.parse::<malachite_bigint::BigInt>().ok()?;
-    Some(PyInt::from(int).into_ref(&vm.ctx).into())
+    Some(vm.ctx.new_bigint(&int).into())
 }
