@@ -20,6 +20,10 @@ mod imports {
     }
 }
 
+unsafe extern "C" {
+    fn __wasm_call_ctors();
+}
+
 /// Asks the host for a module of the tenant's script folder.
 pub(crate) fn find_module(name: &str) -> ModuleAnswer {
     // SAFETY: the host only reads `name`, within its bounds.
@@ -38,6 +42,14 @@ fn report_panics() {
         // SAFETY: the host only reads `message`, within its bounds.
         unsafe { imports::panicked(message.as_ptr(), message.len()) };
     }));
+}
+
+/// Called once by the host, before anything else. Without it, the linker would have
+/// every export construct the C library anew at each call.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    // SAFETY: made by the linker; runs once, as the host calls this once.
+    unsafe { __wasm_call_ctors() };
 }
 
 #[unsafe(no_mangle)]

@@ -1,5 +1,13 @@
 """Imports the modules that scripts commonly use, so that the snapshot holds them."""
 
+import time
+
+# The sandbox's clock is UTC, and the `time` module of this platform leaves its
+# zone out, which `_strptime` and `email` rely on.
+for _name, _value in (("tzname", ("UTC", "UTC")), ("timezone", 0), ("altzone", 0), ("daylight", 0)):
+    if not hasattr(time, _name):
+        setattr(time, _name, _value)
+
 import asyncio
 import base64
 import binascii
@@ -53,7 +61,6 @@ import sys
 import tempfile
 import textwrap
 import threading
-import time
 import tomllib
 import traceback
 import types

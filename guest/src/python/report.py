@@ -1,9 +1,13 @@
 """Describes an exception: its class, what it says, and a traceback of the script's lines."""
 
 import traceback
+from _imp import is_frozen
 
-# Files of the standard library, of importlib, and of our own.
-_NOT_THE_SCRIPTS = ("<frozen ", "<roh ")
+
+def _is_the_scripts(frame):
+    """Not of the standard library, whose files are its modules' names, nor ours."""
+    file = frame.filename
+    return not file.startswith(("<frozen ", "<roh ")) and not is_frozen(file)
 
 
 def _kind(exception):
@@ -26,7 +30,7 @@ def _keep_script_frames(report, seen):
         return
     seen.add(id(report))
     if report.stack is not None:
-        own = [f for f in report.stack if not f.filename.startswith(_NOT_THE_SCRIPTS)]
+        own = [frame for frame in report.stack if _is_the_scripts(frame)]
         report.stack[:] = own
         if not own:
             report.stack = None
