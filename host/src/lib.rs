@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod management;
 pub mod manager;
 pub mod outcome;
 pub mod task;
