@@ -9,5 +9,6 @@ pub mod config;
 pub mod management;
 pub mod manager;
 pub mod outcome;
+pub mod systemd;
 pub mod task;
 pub mod telemetry;
