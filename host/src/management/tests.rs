@@ -275,11 +275,11 @@ async fn is_ready_only_while_it_takes_tasks() {
 }
 
 /// Starts a server; it ends with the sender.
-async fn start() -> (std::net::SocketAddr, tokio::sync::oneshot::Sender<()>) {
+async fn start(api: Router) -> (std::net::SocketAddr, tokio::sync::oneshot::Sender<()>) {
     let listener = bind("127.0.0.1:0".parse().expect("valid")).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    tokio::spawn(serve(listener, open(), async {
+    tokio::spawn(serve(listener, api, async {
         let _ = stopped.await;
     }));
     (address, stop)
@@ -296,7 +296,7 @@ async fn talk(address: std::net::SocketAddr, text: &str) -> String {
 
 #[tokio::test]
 async fn serves_one_request_a_connection_and_ends_when_told() {
-    let (address, stop) = start().await;
+    let (address, stop) = start(open()).await;
     let answer = talk(address, "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"alive":true}"#),
@@ -327,7 +327,7 @@ async fn a_port_in_use_names_the_setting() {
 
 #[tokio::test(start_paused = true)]
 async fn silent_connections_are_closed_and_make_room() {
-    let (address, _stop) = start().await;
+    let (address, _stop) = start(open()).await;
     let mut silent = Vec::new();
     for _ in 0..70 {
         silent.push(TcpStream::connect(address).await.expect("the backlog takes it"));
@@ -340,7 +340,7 @@ async fn silent_connections_are_closed_and_make_room() {
 #[tokio::test]
 async fn the_client_and_the_server_understand_each_other() {
     use crate::commands::client::{Address, Client, Stopped};
-    let (address, _stop) = start().await;
+    let (address, _stop) = start(open()).await;
     let answers = tokio::task::spawn_blocking(move || {
         let url = Address::Url { url: address.to_string(), token_file: None };
         let client = Client::new(url).expect("no file to read");
@@ -350,4 +350,23 @@ async fn the_client_and_the_server_understand_each_other() {
     let (listing, one, none, all) = answers.await.expect("no panic");
     assert!(listing.contains(r#""node":"node-a""#), "{listing}");
     assert_eq!((one, none, all.expect("answers")), (Stopped::Count(1), Stopped::NotFound, 2));
+}
+
+#[tokio::test]
+async fn the_client_bears_the_token_of_its_file() {
+    use crate::commands::client::{Address, Client};
+    let (address, _stop) = start(guarded()).await;
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).expect("writes");
+    let asked = tokio::task::spawn_blocking(move || {
+        let ask = |token_file| {
+            let url = Address::Url { url: format!("http://{address}/"), token_file };
+            Client::new(url).expect("readable").management().map_err(|error| error.to_string())
+        };
+        (ask(Some(file)), ask(None))
+    });
+    let (with, without) = asked.await.expect("no panic");
+    assert!(with.is_ok(), "{with:?}");
+    assert!(without.expect_err("no token").contains("it wants another token"));
 }
