@@ -1,9 +1,6 @@
 //! The functions that cross between host and guest, and the memory they hand over.
 //! Nothing here knows Python.
-#![allow(
-    unsafe_code,
-    reason = "exports, imports and raw memory are what this file is for"
-)]
+#![allow(unsafe_code, reason = "exports, imports and raw memory are what this file is for")]
 
 use roh_abi::{ABI_VERSION, Call, Load, ModuleAnswer, decode, encode};
 use serde::Serialize;

@@ -24,11 +24,7 @@ pub(crate) fn describe(
 /// An exception of the guest's own making, for which no Python ran.
 pub(crate) fn plain(kind: &str, message: String) -> Exception {
     let traceback = format!("{kind}: {message}\n");
-    Exception {
-        kind: kind.to_owned(),
-        message,
-        traceback,
-    }
+    Exception { kind: kind.to_owned(), message, traceback }
 }
 
 fn described_in_python(
@@ -36,11 +32,7 @@ fn described_in_python(
     exception: &PyBaseExceptionRef,
     vm: &VirtualMachine,
 ) -> Option<Exception> {
-    let description = guest
-        .helpers
-        .describe
-        .call((exception.clone(),), vm)
-        .ok()?;
+    let description = guest.helpers.describe.call((exception.clone(),), vm).ok()?;
     match description.downcast_ref::<PyTuple>()?.as_slice() {
         [kind, message, traceback] => Some(Exception {
             kind: text(kind)?,
@@ -60,11 +52,7 @@ fn bare(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Exception {
     let kind = exception.class().name().to_string();
     if exception.fast_isinstance(vm.ctx.exceptions.memory_error) {
         // Even a short text may be more than there is.
-        return Exception {
-            traceback: String::new(),
-            message: message.unwrap_or_default(),
-            kind,
-        };
+        return Exception { traceback: String::new(), message: message.unwrap_or_default(), kind };
     }
     plain(&kind, message.unwrap_or_default())
 }
@@ -81,10 +69,5 @@ fn shortened(text: &str) -> String {
     }
     let head = text.floor_char_boundary(LONGEST / 2);
     let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
-    format!(
-        "{}\n… {} bytes left out …\n{}",
-        &text[..head],
-        tail - head,
-        &text[tail..]
-    )
+    format!("{}\n… {} bytes left out …\n{}", &text[..head], tail - head, &text[tail..])
 }

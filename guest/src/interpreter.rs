@@ -48,9 +48,7 @@ impl Guest {
     /// Replaces all random state that the snapshot froze.
     pub(crate) fn reseed(&self) {
         // Behind every `random.Random()` that is made without a seed.
-        rand::rng()
-            .reseed()
-            .expect("the host always has random bytes");
+        rand::rng().reseed().expect("the host always has random bytes");
         self.interpreter.enter(|vm| {
             if let Err(exception) = self.helpers.reseed.call((), vm) {
                 panic!("cannot reseed: {}", shown(&exception, vm));
@@ -151,14 +149,9 @@ fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
     match boundary::find_module(utf8) {
         ModuleAnswer::Missing => Ok(vm.ctx.none()),
         ModuleAnswer::Refused(reason) => Err(vm.new_import_error(reason, name)),
-        ModuleAnswer::Found {
-            file,
-            package,
-            source,
-        } => Ok(vm
-            .new_tuple((file, package, source))
-            .as_object()
-            .to_owned()),
+        ModuleAnswer::Found { file, package, source } => {
+            Ok(vm.new_tuple((file, package, source)).as_object().to_owned())
+        }
     }
 }
 

@@ -117,7 +117,9 @@ impl<'a> Reader<'a> {
         self.at += len;
         let digits = text.strip_prefix('-').unwrap_or(text);
         let well_formed = digits.starts_with(|c: char| c.is_ascii_digit())
-            && (digits.len() == 1 || !digits.starts_with('0') || !digits.as_bytes()[1].is_ascii_digit())
+            && (digits.len() == 1
+                || !digits.starts_with('0')
+                || !digits.as_bytes()[1].is_ascii_digit())
             && !digits.ends_with('.')
             && !digits.contains(".e")
             && !digits.contains(".E");
@@ -205,9 +207,9 @@ impl<'a> Reader<'a> {
     fn hex4(&mut self) -> Result<u32, String> {
         let digits = self.json.as_bytes().get(self.at..self.at + 4);
         let unit = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |unit, &digit| {
-                Some(unit << 4 | char::from(digit).to_digit(16)?)
-            })
+            digits
+                .iter()
+                .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
         });
         match unit {
             Some(unit) => {
@@ -228,9 +230,7 @@ impl<'a> Reader<'a> {
     /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         let rest = &self.json.as_bytes()[self.at..];
-        let blank = rest
-            .iter()
-            .position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
+        let blank = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
         self.at += blank;
         Some(rest[blank])
     }
@@ -249,11 +249,7 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&mut self, mark: &str) -> Result<(), String> {
-        if self.next_is(mark) {
-            Ok(())
-        } else {
-            Err(self.unexpected(mark))
-        }
+        if self.next_is(mark) { Ok(()) } else { Err(self.unexpected(mark)) }
     }
 
     fn end(&mut self) -> Result<(), String> {

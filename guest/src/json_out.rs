@@ -26,11 +26,7 @@ pub(crate) fn write(
     limit: usize,
     vm: &VirtualMachine,
 ) -> Result<String, Refusal> {
-    let mut writer = Writer {
-        vm,
-        limit,
-        json: String::new(),
-    };
+    let mut writer = Writer { vm, limit, json: String::new() };
     writer.value(value, None)?;
     Ok(writer.json)
 }
@@ -96,12 +92,7 @@ impl Writer<'_> {
             if index > 0 {
                 self.push(", ")?;
             }
-            let here = Place {
-                container: list,
-                step: Step::Index(index),
-                parent: place,
-                depth,
-            };
+            let here = Place { container: list, step: Step::Index(index), parent: place, depth };
             self.value(item, Some(&here))?;
         }
         self.push("]")
@@ -121,12 +112,7 @@ impl Writer<'_> {
             }
             self.key(&key, place)?;
             self.push(": ")?;
-            let here = Place {
-                container: object,
-                step: Step::Key(&key),
-                parent: place,
-                depth,
-            };
+            let here = Place { container: object, step: Step::Key(&key), parent: place, depth };
             self.value(&value, Some(&here))?;
         }
         self.push("}")
@@ -247,10 +233,7 @@ fn enter(container: &PyObject, place: Option<&Place<'_>>) -> Result<usize, Refus
 }
 
 fn value_error(place: Option<&Place<'_>>, text: &str) -> Refusal {
-    Refusal {
-        kind: "ValueError",
-        message: format!("{} {text}", path(place)),
-    }
+    Refusal { kind: "ValueError", message: format!("{} {text}", path(place)) }
 }
 
 fn spelled(float: f64) -> &'static str {

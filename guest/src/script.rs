@@ -20,10 +20,9 @@ pub(crate) fn load(guest: &Guest, load: Load) -> Loaded {
                 }
                 guest.helpers.import_script.call((name.clone(),), vm)
             }
-            Load::Inline { file, source } => guest
-                .helpers
-                .run_inline
-                .call((file.clone(), source.clone()), vm),
+            Load::Inline { file, source } => {
+                guest.helpers.run_inline.call((file.clone(), source.clone()), vm)
+            }
         };
         flush(guest, vm);
         match module {
@@ -53,9 +52,7 @@ pub(crate) fn call(guest: &Guest, call: Call) -> Reply {
         };
         // The texts are in Python objects now: the task may need their memory.
         drop(call);
-        let result = function
-            .call(arguments, vm)
-            .and_then(|result| awaited(guest, result, vm));
+        let result = function.call(arguments, vm).and_then(|result| awaited(guest, result, vm));
         flush(guest, vm);
         match result {
             Ok(result) => match json_out::write(&result, limit, vm) {

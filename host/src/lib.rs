@@ -3,9 +3,9 @@
 //!
 //! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
 
+pub mod broker;
 pub mod cli;
 pub mod commands;
-pub mod broker;
 pub mod config;
 pub mod management;
 pub mod manager;

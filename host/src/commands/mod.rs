@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::broker::BrokerError;
 use crate::config::ConfigError;
+use crate::management::BindError;
 use crate::sandbox::SandboxError;
 use crate::sandbox::image::ImageError;
 use crate::telemetry::TelemetryError;
@@ -92,9 +93,9 @@ pub enum CommandError {
         /// Why.
         source: io::Error,
     },
-    /// The command is not part of this build.
-    #[error("failed to run `roh {0}`: it is not part of this build")]
-    NotBuilt(&'static str),
+    /// The management's address can't be listened on.
+    #[error(transparent)]
+    Management(#[from] BindError),
 }
 
 /// The threads that commands wait on; what computes has its own.

@@ -1,5 +1,7 @@
 //! The sandbox against small guests made by hand, which do what Python's would not.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A guest that says `ready` to every load, allocates at 1024, and has `call` for the
