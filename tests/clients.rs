@@ -22,10 +22,8 @@ pub fn python() -> PathBuf {
         .into_iter()
         .chain([ours, PathBuf::from("/usr/bin/python3")])
         .find(|python| {
-            let import = Command::new(python)
-                .args(["-c", "import pika"])
-                .stderr(Stdio::null())
-                .status();
+            let import =
+                Command::new(python).args(["-c", "import pika"]).stderr(Stdio::null()).status();
             import.is_ok_and(|status| status.success())
         })
         .expect("a Python with pika: run tests/setup.sh, or set ROH_PYTHON")
@@ -40,7 +38,13 @@ impl Publisher {
     ///
     /// # Panics
     /// Python can't be started.
-    pub fn start(url: &str, exchange: &str, count: usize, prefix: &str, of: Tasks<'_>) -> Publisher {
+    pub fn start(
+        url: &str,
+        exchange: &str,
+        count: usize,
+        prefix: &str,
+        of: Tasks<'_>,
+    ) -> Publisher {
         let mut command = script("publish.py");
         command.args([url, exchange, &count.to_string(), "--prefix", prefix]);
         if let Some(queue) = of.reply_to {
