@@ -2,7 +2,7 @@
 //! `tests/setup.sh` does.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -100,13 +100,30 @@ impl Collector {
         Collector { process, output }
     }
 
+    /// Waits until so many tasks, to the hundred, were replied to.
+    ///
+    /// # Panics
+    /// They are not, in its time.
+    pub fn wait_for(&mut self, count: usize) {
+        let mut line = String::new();
+        while line.trim().parse().unwrap_or(0) < count {
+            line.clear();
+            self.output.read_line(&mut line).expect("readable");
+            assert!(!line.is_empty() && !line.starts_with('{'), "ended before {count} replies");
+        }
+    }
+
     /// Waits until it is done: the replies to each task.
     ///
     /// # Panics
     /// It failed.
     pub fn finish(mut self) -> BTreeMap<String, Vec<Value>> {
         let mut text = String::new();
-        self.output.read_to_string(&mut text).expect("readable");
+        while !text.starts_with('{') {
+            text.clear();
+            let read = self.output.read_line(&mut text).expect("readable");
+            assert!(read > 0, "collect.py ended without its replies");
+        }
         let status = self.process.wait(Duration::from_secs(10)).expect("ends with its output");
         assert!(status.success(), "collect.py: {status}");
         serde_json::from_str(&text).expect("JSON of replies")

@@ -45,8 +45,12 @@ pub struct Settings {
     pub node: String,
     /// The broker's URL.
     pub url: String,
-    /// Exchange, queue and dead-letter pair are named after it.
-    pub name: String,
+    /// Where tasks are published.
+    pub exchange: String,
+    /// Where they wait.
+    pub queue: String,
+    /// Exchange and queue of those that can't be settled otherwise.
+    pub dead: String,
     /// Instances at once.
     pub watermark: usize,
     /// Tasks that wait.
@@ -56,36 +60,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A node with room for a few tasks.
+    /// A node with room for a few tasks. Exchange and queues are named after `name`.
     pub fn new(node: &str, url: &str, name: &str) -> Settings {
         Settings {
             node: node.to_owned(),
             url: url.to_owned(),
-            name: name.to_owned(),
+            exchange: format!("{name}.exchange"),
+            queue: format!("{name}.tasks"),
+            dead: format!("{name}.dead"),
             watermark: 4,
             waiting_limit: 64,
             more: String::new(),
         }
     }
 
-    /// Where tasks are published.
-    pub fn exchange(&self) -> String {
-        format!("{}.exchange", self.name)
-    }
-
-    /// Where they wait.
-    pub fn queue(&self) -> String {
-        format!("{}.tasks", self.name)
-    }
-
-    /// Where those end that can't be settled otherwise.
-    pub fn dead(&self) -> String {
-        format!("{}.dead", self.name)
-    }
-
     fn toml(&self, port: u16) -> String {
-        let Settings { node, url, watermark, waiting_limit, more, .. } = self;
-        let (exchange, queue, dead) = (self.exchange(), self.queue(), self.dead());
+        let Settings { node, url, exchange, queue, dead, watermark, waiting_limit, more } = self;
         format!(
             r#"[node]
 name = "{node}"

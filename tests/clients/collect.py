@@ -3,8 +3,9 @@
     collect.py URL QUEUE COUNT SECONDS
 
 Declares the queue and says "ready" on standard output. Goes on after a broker that went
-away. Stops once COUNT different tasks were replied to and the queue has been quiet for a
-second, or after SECONDS. Prints one JSON object: a task's id -> its replies.
+away, and prints the number of tasks replied to when it has grown by a hundred. Stops
+once COUNT different tasks were replied to and the queue has been quiet for a second, or
+after SECONDS. Prints one JSON object: a task's id -> its replies.
 """
 
 import json
@@ -23,6 +24,7 @@ def collect(url, queue, count, seconds):
     last = time.monotonic()
     channel = None
     announced = False
+    told = 0
     while time.monotonic() < deadline:
         if len(replies) >= count and time.monotonic() - last > QUIET_SECONDS:
             break
@@ -40,6 +42,9 @@ def collect(url, queue, count, seconds):
                 reply = json.loads(body)
                 assert properties.correlation_id == reply["id"], (properties, reply)
                 replies.setdefault(reply["id"], []).append(reply)
+                if len(replies) >= told + 100:
+                    told = len(replies)
+                    print(told, flush=True)
                 channel.basic_ack(method.delivery_tag)
                 last = time.monotonic()
         except (AMQPError, OSError):

@@ -7,9 +7,10 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use roh::broker::client::{self, State, Submission, Submitted, Wait};
-use roh::broker::{Broker, Delivery, Inbox, SessionId};
+use roh::broker::{Broker, Delivery, Inbox};
 use roh::config::{self, Config, Source};
 use roh::manager::settlement::{DeadLetter, Settlement};
+use roh::manager::state::SessionId;
 use roh::outcome::{Exception, Outcome, Report};
 use roh::task::{Envelope, Refused, Task, TaskId, TenantName};
 use roh_tests::rabbit::Rabbit;
@@ -43,7 +44,7 @@ crate::tests![
 #[derive(Debug)]
 pub(crate) enum Arrival {
     Task(Task, Delivery),
-    Refused(Refused, Delivery),
+    Refused(Box<Refused>, Delivery),
     Lost(SessionId),
 }
 
@@ -55,7 +56,7 @@ impl Inbox for Recorder {
         let _ = self.0.send(Arrival::Task(task, delivery));
     }
 
-    async fn refused(&self, refused: Refused, delivery: Delivery) {
+    async fn refused(&self, refused: Box<Refused>, delivery: Delivery) {
         let _ = self.0.send(Arrival::Refused(refused, delivery));
     }
 

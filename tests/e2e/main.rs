@@ -2,8 +2,10 @@
 //! after. Tests keep apart by the names of their exchanges and queues.
 
 mod amqp;
+mod bad_input;
 mod broker;
 mod broker_trouble;
+mod daemon;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
     // `RUST_LOG=debug` shows what goes on.
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let tests = [broker::TESTS, broker_trouble::TESTS].concat();
+    let tests = [broker::TESTS, broker_trouble::TESTS, daemon::TESTS, bad_input::TESTS].concat();
     // Listing must not wait for a broker.
     let rabbit = (!arguments.list).then(|| match Rabbit::start() {
         Ok(rabbit) => Arc::new(rabbit),

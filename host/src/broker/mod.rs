@@ -6,6 +6,7 @@
 
 mod address;
 pub mod client;
+mod direct;
 mod error;
 mod message;
 mod publisher;
@@ -22,12 +23,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{BrokerError, MendedBy};
-pub use self::session::SessionId;
 
 use self::address::Address;
 use self::session::{Ended, Opened, Session};
 use crate::config::{Config, DeadLetter, Source};
-use crate::task::{Refused, Task};
+use crate::manager::settlement::Settlement;
+use crate::manager::state::SessionId;
+use crate::manager::{ManagerHandle, Settler};
+use crate::task::{Envelope, Refused, Task};
 
 /// Between attempts at a session: grows from the first to the last, times a random
 /// factor of up to two, so that a cluster's nodes do not all knock at once.
@@ -55,16 +58,45 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
-/// Where deliveries go: the manager.
+/// Where deliveries go: the manager, or a test in its place.
 pub trait Inbox: Clone + Send + Sync + 'static {
     /// A task arrived.
     fn delivered(&self, task: Task, delivery: Delivery) -> impl Future<Output = ()> + Send;
 
     /// A message arrived that is not a task.
-    fn refused(&self, refused: Refused, delivery: Delivery) -> impl Future<Output = ()> + Send;
+    fn refused(&self, refused: Box<Refused>, delivery: Delivery)
+    -> impl Future<Output = ()> + Send;
 
     /// Deliveries of this session can no longer be settled, and no more will come.
     fn session_lost(&self, session: SessionId) -> impl Future<Output = ()> + Send;
+}
+
+/// A manager that has ended takes nothing: what it is handed stays unsettled, and goes
+/// back to its queue when the session ends.
+impl Inbox for ManagerHandle<Delivery> {
+    async fn delivered(&self, task: Task, delivery: Delivery) {
+        let _ = self.delivered(delivery.session(), Arc::new(task), delivery).await;
+    }
+
+    async fn refused(&self, refused: Box<Refused>, delivery: Delivery) {
+        let _ = self.refused(delivery.session(), refused, delivery).await;
+    }
+
+    async fn session_lost(&self, session: SessionId) {
+        let _ = self.session_lost(session).await;
+    }
+}
+
+/// Settles what the manager decided. Each delivery brings what that takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeliverySettler;
+
+impl Settler for DeliverySettler {
+    type Delivery = Delivery;
+
+    async fn settle(&self, envelope: Envelope, delivery: Delivery, settlement: Settlement) {
+        delivery.settle(&envelope, &settlement).await;
+    }
 }
 
 /// What every session is opened with.

@@ -44,6 +44,11 @@ impl Publisher {
         &self.connection
     }
 
+    /// Says goodbye; a connection that failed is closed already.
+    pub(super) async fn close(&self) {
+        let _ = self.connection.close(200, "bye".into()).await;
+    }
+
     /// Publishes to `exchange` and waits for the broker's confirm, however long it takes:
     /// a broker in need holds confirms back, and the caller holds its delivery meanwhile.
     ///

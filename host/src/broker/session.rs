@@ -1,6 +1,5 @@
 //! One life of our connections: opened together, lost together, closed together.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,25 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
+use super::direct::DirectReplies;
 use super::error::{self, BrokerError, MendedBy};
 use super::message::{self, short};
 use super::publisher::Publisher;
 use super::{Delivery, Inbox, Plan, SourcePlan, topology};
+use crate::manager::state::SessionId;
 use crate::task::Task;
 
 /// How long a connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Tells deliveries of one session from those of another: a settlement is only valid in
-/// the session that it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What settling a delivery needs of its session; every delivery holds it.
 pub(super) struct Session {
@@ -40,6 +30,7 @@ pub(super) struct Session {
     pub(super) node: String,
     pub(super) dead_letter_exchange: String,
     pub(super) publisher: Publisher,
+    pub(super) direct: DirectReplies,
     consuming: Connection,
     /// One for each source. Kept open, since closing one gives up its deliveries.
     channels: Vec<Channel>,
@@ -91,6 +82,7 @@ impl Session {
             node: plan.node.clone(),
             dead_letter_exchange: plan.dead_letter.exchange.clone(),
             publisher: Publisher::new(publishing),
+            direct: DirectReplies::new(address.clone(), &plan.node),
             consuming,
             channels,
             lost: CancellationToken::new(),
@@ -138,16 +130,15 @@ impl Session {
         }
     }
 
-    /// Says goodbye on both connections. What is still unsettled goes back to its queue.
+    /// Says goodbye on all connections. What is still unsettled goes back to its queue.
     async fn close(&self) {
-        let goodbye = async |connection: &Connection| {
+        let goodbye = async {
             // A connection that failed is closed already.
-            let _ = connection.close(200, "bye".into()).await;
+            let consuming = self.consuming.close(200, "bye".into());
+            tokio::join!(consuming, self.publisher.close(), self.direct.close())
         };
-        let both =
-            async { tokio::join!(goodbye(&self.consuming), goodbye(self.publisher.connection())) };
-        if tokio::time::timeout(CLOSE_TIMEOUT, both).await.is_err() {
-            tracing::debug!(session = %self.id, "broker did not answer our goodbye");
+        if tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await.is_err() {
+            tracing::debug!(session = self.id.0, "broker did not answer our goodbye");
         }
     }
 }
@@ -276,7 +267,7 @@ impl Consuming {
         };
         match task {
             Ok(task) => inbox.delivered(task, delivery).await,
-            Err(refused) => inbox.refused(*refused, delivery).await,
+            Err(refused) => inbox.refused(refused, delivery).await,
         }
     }
 

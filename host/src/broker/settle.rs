@@ -4,6 +4,7 @@
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 
 use super::Delivery;
+use super::direct;
 use super::error::{BrokerError, MendedBy};
 use super::message::{self, Note};
 use super::publisher::Published;
@@ -71,7 +72,13 @@ impl Delivery {
         let session = &self.session;
         let body = Reply::new(&envelope.id, report, &session.node).to_json();
         let properties = message::reply(&envelope.id, to);
-        let published = session.publisher.publish("", &to.queue, body.as_bytes(), properties).await;
+        let published = if direct::is_direct(&to.queue) {
+            session.direct.publish(&to.queue, body.as_bytes(), properties).await
+        } else {
+            session.publisher.publish("", &to.queue, body.as_bytes(), properties).await.map_err(
+                |error| BrokerError::from_lapin("publish a reply on", &session.address, &error),
+            )
+        };
         match &published {
             Ok(Published::Taken) => {}
             Ok(Published::Unroutable) => {
@@ -80,9 +87,12 @@ impl Delivery {
             Ok(Published::Refused(why)) => {
                 tracing::debug!(task = %envelope.id, queue = %to.queue, %why, "reply refused");
             }
-            Err(error) => session.fail_with("publish a reply on", error),
+            Err(_) => {}
         }
-        published.map_err(|_| Lost)
+        published.map_err(|error| {
+            session.fail(error);
+            Lost
+        })
     }
 
     async fn dead_letter(
