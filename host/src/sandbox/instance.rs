@@ -158,12 +158,12 @@ impl ResourceLimiter for MemoryLimit {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         _desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // The guest's table is as large as it will ever be.
-        Ok(false)
+        // The guest's table has its size from the start on.
+        Ok(current == 0)
     }
 }
 
