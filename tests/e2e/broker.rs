@@ -45,7 +45,7 @@ crate::tests![
 /// What the broker told the manager.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Task(Task, Delivery),
+    Task(Box<Task>, Delivery),
     Refused(Box<Refused>, Delivery),
     Lost(SessionId),
 }
@@ -55,7 +55,7 @@ struct Recorder(mpsc::UnboundedSender<Arrival>);
 
 impl Inbox for Recorder {
     async fn delivered(&self, task: Task, delivery: Delivery) {
-        let _ = self.0.send(Arrival::Task(task, delivery));
+        let _ = self.0.send(Arrival::Task(Box::new(task), delivery));
     }
 
     async fn refused(&self, refused: Box<Refused>, delivery: Delivery) {
@@ -96,7 +96,7 @@ impl Node {
 
     pub(crate) async fn next_task(&mut self) -> (Task, Delivery) {
         match self.next().await {
-            Arrival::Task(task, delivery) => (task, delivery),
+            Arrival::Task(task, delivery) => (*task, delivery),
             other => panic!("not a task: {other:?}"),
         }
     }

@@ -1,6 +1,8 @@
 //! End-to-end tests against a real RabbitMQ, which is started before them and stopped
 //! after. Tests keep apart by the names of their exchanges and queues.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod amqp;
 mod bad_input;
 mod broker;

@@ -254,7 +254,7 @@ mod tests {
 
     fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![kind, 0, 1];
-        frame.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
+        frame.extend(u32::try_from(payload.len()).expect("short").to_be_bytes());
         frame.extend(payload);
         frame.push(0xce);
         frame
@@ -264,9 +264,9 @@ mod tests {
     fn header(table: &[u8], id: &[u8]) -> Vec<u8> {
         let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
         payload.extend(0b0010_0000_1000_0000_u16.to_be_bytes());
-        payload.extend(u32::try_from(table.len()).unwrap().to_be_bytes());
+        payload.extend(u32::try_from(table.len()).expect("short").to_be_bytes());
         payload.extend(table);
-        payload.push(u8::try_from(id.len()).unwrap());
+        payload.push(u8::try_from(id.len()).expect("short"));
         payload.extend(id);
         frame(CONTENT_HEADER, &payload)
     }
@@ -302,7 +302,7 @@ mod tests {
         let mut value = b"V".to_vec();
         for _ in 0..20_000 {
             let mut outer = b"A".to_vec();
-            outer.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+            outer.extend(u32::try_from(value.len()).expect("short").to_be_bytes());
             outer.extend(&value);
             value = outer;
         }
