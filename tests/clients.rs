@@ -75,6 +75,15 @@ pub struct Tasks<'a> {
     pub body: Option<&'a str>,
 }
 
+/// Publishes a message whose properties are not text where they should be.
+///
+/// # Panics
+/// Python can't be started, or does not get it through.
+pub fn publish_odd(url: &str, exchange: &str, reply_to: &str) {
+    let status = script("odd.py").args([url, exchange, reply_to]).status().expect("python starts");
+    assert!(status.success(), "odd.py: {status}");
+}
+
 /// Collects replies, in the background.
 #[derive(Debug)]
 pub struct Collector {

@@ -13,6 +13,7 @@ use roh::manager::settlement::{DeadLetter, Settlement};
 use roh::manager::state::SessionId;
 use roh::outcome::{Exception, Outcome, Report};
 use roh::task::{Envelope, Refused, Task, TaskId, TenantName};
+use roh_tests::clients::publish_odd;
 use roh_tests::rabbit::Rabbit;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -25,6 +26,7 @@ crate::tests![
     replies_and_then_acks,
     dead_letters_say_why_and_keep_the_message,
     malformed_messages_are_passed_on_as_refused,
+    properties_that_are_not_text_are_refused,
     retries_count_attempts,
     retries_go_to_no_other_queue,
     requeued_tasks_are_delivered_again,
@@ -43,7 +45,7 @@ crate::tests![
 /// What the broker told the manager.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Task(Task, Delivery),
+    Task(Box<Task>, Delivery),
     Refused(Box<Refused>, Delivery),
     Lost(SessionId),
 }
@@ -53,7 +55,7 @@ struct Recorder(mpsc::UnboundedSender<Arrival>);
 
 impl Inbox for Recorder {
     async fn delivered(&self, task: Task, delivery: Delivery) {
-        let _ = self.0.send(Arrival::Task(task, delivery));
+        let _ = self.0.send(Arrival::Task(Box::new(task), delivery));
     }
 
     async fn refused(&self, refused: Box<Refused>, delivery: Delivery) {
@@ -94,7 +96,7 @@ impl Node {
 
     pub(crate) async fn next_task(&mut self) -> (Task, Delivery) {
         match self.next().await {
-            Arrival::Task(task, delivery) => (task, delivery),
+            Arrival::Task(task, delivery) => (*task, delivery),
             other => panic!("not a task: {other:?}"),
         }
     }
@@ -263,6 +265,24 @@ fn malformed_messages_are_passed_on_as_refused(rabbit: &Rabbit) {
         assert_eq!(letter.data, b"\xff");
         let reason = header(&letter.properties, "x-roh-reason").unwrap();
         assert!(reason.contains("not UTF-8"), "{reason}");
+        leave_nothing(&client, node).await;
+    });
+}
+
+fn properties_that_are_not_text_are_refused(rabbit: &Rabbit) {
+    run(async {
+        let client = Client::connect(rabbit).await;
+        let mut node = Node::start(config(&rabbit.url(), "odd")).await;
+        let replies = client.reply_queue().await;
+        let exchange = node.source().exchange.clone();
+        tokio::task::block_in_place(|| publish_odd(&rabbit.url(), &exchange, &replies));
+        let Arrival::Refused(refused, delivery) = node.next().await else { panic!("a task") };
+        assert_eq!(refused.reason.0, "message-id is not UTF-8");
+        let outcome = Outcome::Invalid(refused.reason.0.clone());
+        settle(delivery, &refused.envelope, &finish(outcome, DeadLetter::Yes)).await;
+        let reply = client.take(&replies).await.delivery;
+        assert_eq!(reply.properties.correlation_id(), &Some("question".into()));
+        assert_eq!(client.count(node.dead()).await.0, 1);
         leave_nothing(&client, node).await;
     });
 }

@@ -2,12 +2,13 @@
 //! by halves, and it says what it does.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
 
 use lapin::BasicProperties;
-use roh_tests::clients::{Collector, Publisher, Tasks};
-use roh_tests::daemon::{Daemon, Settings};
-use roh_tests::process::poll;
+use roh_tests::clients::{Collector, Publisher, Tasks, python};
+use roh_tests::daemon::{Daemon, Settings, roh};
+use roh_tests::process::{poll, workspace};
 use roh_tests::rabbit::{Depth, Rabbit};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ crate::tests![
     takes_tasks_over_tls,
     wrong_credentials_end_the_daemon,
     a_queue_with_other_arguments_ends_the_daemon,
+    the_example_publishers_show_their_replies,
 ];
 
 const LONG: Duration = Duration::from_secs(300);
@@ -234,5 +236,29 @@ fn a_queue_with_other_arguments_ends_the_daemon(rabbit: &Rabbit) {
     let log = ends_at_once(&settings);
     for part in [settings.queue.as_str(), "x-max-length"] {
         assert!(log.contains(part), "{log}");
+    }
+}
+
+/// Both wait for the replies to tasks of their own and print a table of them.
+fn the_example_publishers_show_their_replies(rabbit: &Rabbit) {
+    let settings = Settings::new("node-a", &rabbit.url(), &unique("publishers"));
+    let _daemon = Daemon::start(&settings);
+    let task = r#"{"script": "def main(x):\n    return x * 2\n", "args": [21]}"#;
+    let examples = workspace().join("examples");
+    let mut python = Command::new(python());
+    python.arg(examples.join("publisher.py"));
+    let mut rust = Command::new(roh().with_file_name("roh-publisher"));
+    for publisher in [&mut python, &mut rust] {
+        let shown = publisher
+            .args(["--url", &rabbit.url(), "--exchange", &settings.exchange, task])
+            .output()
+            .expect("the publisher starts");
+        let table = String::from_utf8_lossy(&shown.stdout);
+        assert!(shown.status.success(), "{table}{}", String::from_utf8_lossy(&shown.stderr));
+        let row = table.lines().nth(1).expect("a reply");
+        assert!(
+            row.contains("succeeded") && row.contains("node-a") && row.ends_with("42"),
+            "{row}"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! End-to-end tests against a real RabbitMQ, which is started before them and stopped
 //! after. Tests keep apart by the names of their exchanges and queues.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod amqp;
 mod bad_input;
 mod broker;
@@ -12,13 +14,14 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use roh_tests::rabbit::Rabbit;
+use tracing_subscriber::EnvFilter;
 
 type Test = fn(&Rabbit);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    // `RUST_LOG=debug` shows what goes on.
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // `RUST_LOG=roh=debug` shows what goes on.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let tests = [broker::TESTS, broker_trouble::TESTS, daemon::TESTS, bad_input::TESTS].concat();
     // Listing must not wait for a broker.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
 
 use super::error::{BrokerError, MendedBy};
+use super::reactor::{self, TokioStream};
+use super::wire::Mended;
 
 /// How long one attempt at a connection may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,20 +53,13 @@ impl Address {
             .with_connection_name(format!("roh {name}").into())
             .with_client_property("product".into(), "ROH".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into());
-        let runtime = lapin::runtime::default_runtime()
-            .map_err(|error| BrokerError::from_lapin("connect to", self, &error))?;
         let opening = Connection::connector(
             self.uri.clone(),
-            runtime,
+            reactor::runtime(),
             // Bounded here, too: lapin has a thread that waits for this alone.
-            async |uri, runtime| {
-                let tls = OwnedTLSConfig::default();
-                let opening =
-                    AMQPUriTcpExt::connect_with_config_async(&uri, tls.as_ref(), &runtime);
-                match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
-                    Ok(opened) => Ok(opened?),
-                    Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-                }
+            async |uri, _| match tokio::time::timeout(CONNECT_TIMEOUT, open_stream(&uri)).await {
+                Ok(opened) => Ok(AsyncTcpStream::Plain(Mended::new(opened?))),
+                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             },
             properties,
         );
@@ -77,6 +72,13 @@ impl Address {
             }
         }
     }
+}
+
+/// Looks up the name, connects, and agrees on TLS if the URL says so.
+async fn open_stream(uri: &AMQPUri) -> io::Result<TokioStream> {
+    let tls = OwnedTLSConfig::default();
+    let runtime = async_rs::Runtime::tokio_current();
+    AMQPUriTcpExt::connect_with_config_async(uri, tls.as_ref(), &runtime).await
 }
 
 impl fmt::Display for Address {
@@ -123,8 +125,8 @@ mod tests {
             ("amqp://localhost/", "amqp://guest@localhost:5672/"),
             ("amqp://u:secret@[::1]:5673/v", "amqp://u@[::1]:5673/v"),
         ] {
-            let address = Address::parse(url).unwrap();
-            assert_eq!(&address, shown);
+            let address = Address::parse(url).expect("a URL");
+            assert_eq!(address.to_string(), shown);
             assert!(!format!("{address:?}").contains("secret"));
         }
     }
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_broker_url_and_keeps_the_password_to_itself() {
         for url in ["http://u:secret@h/", "amqp:secret", "secret", "amqp://u:secret@h:port/"] {
-            let error = Address::parse(url).unwrap_err();
+            let error = Address::parse(url).expect_err("no URL");
             assert_eq!(error.mended_by(), MendedBy::Person);
             let text = error.to_string();
             assert!(text.starts_with("cannot parse broker.url: "), "{text}");

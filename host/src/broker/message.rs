@@ -4,6 +4,7 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
 
+use super::wire::SUBSTITUTE;
 use crate::outcome::Status;
 use crate::task::{Properties, ReplyAddress, TaskId};
 
@@ -27,6 +28,19 @@ pub(super) fn read(properties: &BasicProperties) -> Properties {
         reply_to: text(properties.reply_to()),
         earlier_attempts: properties.headers().as_ref().map_or(0, earlier_attempts),
     }
+}
+
+/// The first property that held bytes which are not text, by name.
+pub(super) fn not_text(properties: &BasicProperties) -> Option<&'static str> {
+    let of_tasks = [
+        ("content-type", properties.content_type()),
+        ("message-id", properties.message_id()),
+        ("correlation-id", properties.correlation_id()),
+        ("reply-to", properties.reply_to()),
+    ];
+    of_tasks.into_iter().find_map(|(name, value)| {
+        value.as_ref().is_some_and(|text| text.as_str().contains(SUBSTITUTE)).then_some(name)
+    })
 }
 
 /// Anyone can write the header: what is not a count counts as none.

@@ -10,9 +10,11 @@ mod direct;
 mod error;
 mod message;
 mod publisher;
+mod reactor;
 mod session;
 mod settle;
 mod topology;
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -18,7 +18,7 @@ use super::message::{self, short};
 use super::publisher::Publisher;
 use super::{Delivery, Inbox, Plan, SourcePlan, topology};
 use crate::manager::state::SessionId;
-use crate::task::Task;
+use crate::task::{Invalid, Refused, Task};
 
 /// How long a connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -193,6 +193,15 @@ impl Opened {
     }
 }
 
+/// Refuses a task over one of its message's properties.
+fn not_utf8(task: Result<Task, Box<Refused>>, property: &str) -> Box<Refused> {
+    let envelope = match task {
+        Ok(task) => task.envelope,
+        Err(refused) => refused.envelope,
+    };
+    Box::new(Refused { envelope, reason: Invalid(format!("{property} is not UTF-8")) })
+}
+
 async fn subscribe(
     session: &Session,
     channel: &Channel,
@@ -259,6 +268,10 @@ impl Consuming {
             &source.queue,
             source.message_limit,
         );
+        let task = match message::not_text(&message.properties) {
+            Some(property) => Err(not_utf8(task, property)),
+            None => task,
+        };
         let delivery = Delivery {
             session: self.session.clone(),
             acker: message.acker,

@@ -1,0 +1,340 @@
+//! Stands between the socket and lapin, and mends message properties that lapin can't
+//! read: it takes text that is not UTF-8 for a broken connection, and follows nested
+//! headers to the end of its stack. Any client can send either, by mistake even (an id
+//! from `uuid.bytes`), and the message would come again in each new session.
+//!
+//! Changes bytes in place, never their number. Knows frames and content headers, and
+//! nothing of methods or bodies.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+/// Stands for each byte that is not UTF-8. No property has it otherwise.
+pub(super) const SUBSTITUTE: char = '\u{1a}';
+
+/// Deeper headers are left as bytes.
+const MAX_DEPTH: usize = 16;
+/// Bytes read at a time.
+const CHUNK: usize = 64 << 10;
+
+/// A stream from the broker whose content headers can be read.
+pub(super) struct Mended<S> {
+    stream: S,
+    mender: Mender,
+    chunk: Vec<u8>,
+    /// Where the bytes begin that lapin has not taken yet.
+    taken: usize,
+}
+
+impl<S> Mended<S> {
+    pub(super) fn new(stream: S) -> Mended<S> {
+        Mended { stream, mender: Mender::default(), chunk: vec![0; CHUNK], taken: 0 }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Mended<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        while this.taken == this.mender.ready.len() {
+            this.mender.ready.clear();
+            this.taken = 0;
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.chunk))?;
+            if read == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            this.mender.push(&this.chunk[..read]);
+        }
+        let ready = &this.mender.ready[this.taken..];
+        let count = ready.len().min(into.len());
+        into[..count].copy_from_slice(&ready[..count]);
+        this.taken += count;
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Mended<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_close(cx)
+    }
+}
+
+/// Kind, channel and size: what each frame begins with.
+const FRAME_PREFIX: usize = 7;
+/// The frame that holds a message's properties.
+const CONTENT_HEADER: u8 = 2;
+/// The kinds of frames that there are; anything else is not AMQP, and lapin's to refuse.
+const FRAME_KINDS: [u8; 4] = [1, CONTENT_HEADER, 3, 8];
+
+/// Cuts a stream of bytes into frames, and mends the content headers among them.
+#[derive(Default)]
+struct Mender {
+    /// Bytes of a frame that can't be handed on before more have come.
+    held: Vec<u8>,
+    /// Bytes to come of a frame that needs no mending.
+    passing: usize,
+    ready: Vec<u8>,
+}
+
+impl Mender {
+    fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.passing > 0 {
+                let count = self.passing.min(bytes.len());
+                self.ready.extend_from_slice(&bytes[..count]);
+                self.passing -= count;
+                bytes = &bytes[count..];
+                continue;
+            }
+            let count = self.missing().min(bytes.len());
+            self.held.extend_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            if self.missing() == 0 {
+                self.release();
+            }
+        }
+    }
+
+    /// Bytes until it is known what to do with those that are held.
+    fn missing(&self) -> usize {
+        let needed = match self.held.first() {
+            Some(&CONTENT_HEADER) if self.held.len() >= FRAME_PREFIX => self.frame_len(),
+            _ => FRAME_PREFIX,
+        };
+        needed - self.held.len()
+    }
+
+    /// With the prefix, and the octet that ends each frame.
+    fn frame_len(&self) -> usize {
+        let size = [self.held[3], self.held[4], self.held[5], self.held[6]];
+        FRAME_PREFIX + u32::from_be_bytes(size) as usize + 1
+    }
+
+    fn release(&mut self) {
+        match self.held[0] {
+            CONTENT_HEADER => mend(&mut self.held[FRAME_PREFIX..]),
+            kind if FRAME_KINDS.contains(&kind) => self.passing = self.frame_len() - FRAME_PREFIX,
+            _ => self.passing = usize::MAX,
+        }
+        self.ready.append(&mut self.held);
+    }
+}
+
+/// Mends a content header as far as it can be followed; lapin refuses the rest.
+fn mend(payload: &mut [u8]) {
+    // Class, weight and body size.
+    let _ = Cursor { rest: payload }.skip(12).and_then(|mut properties| properties.properties());
+}
+
+/// What a property or a field of a table is made of.
+struct Cursor<'a> {
+    rest: &'a mut [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a mut [u8]> {
+        if count > self.rest.len() {
+            return None;
+        }
+        let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn skip(mut self, count: usize) -> Option<Cursor<'a>> {
+        self.take(count).map(|_| self)
+    }
+
+    fn properties(&mut self) -> Option<()> {
+        let flags = self.take(2)?;
+        let flags = u16::from_be_bytes([flags[0], flags[1]]);
+        // From the highest bit: content type and encoding, headers, delivery mode,
+        // priority, correlation id, reply-to, expiration, message id, timestamp, type,
+        // user id, app id, cluster id.
+        for bit in (2..16).rev().filter(|bit| flags & (1 << bit) != 0) {
+            match bit {
+                13 => self.table(0)?,
+                12 | 11 => drop(self.take(1)?),
+                6 => drop(self.take(8)?),
+                _ => self.short_string()?,
+            }
+        }
+        Some(())
+    }
+
+    fn short_string(&mut self) -> Option<()> {
+        let len = self.take(1)?[0].into();
+        make_utf8(self.take(len)?);
+        Some(())
+    }
+
+    fn table(&mut self, depth: usize) -> Option<()> {
+        let mut fields = self.long()?;
+        while !fields.rest.is_empty() {
+            fields.short_string()?;
+            fields.value(depth)?;
+        }
+        Some(())
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        let kind = &mut self.take(1)?[0];
+        match *kind {
+            // A byte array looks the same from outside.
+            b'A' | b'F' if depth >= MAX_DEPTH => {
+                *kind = b'x';
+                self.long().map(drop)
+            }
+            b'A' => {
+                let mut values = self.long()?;
+                while !values.rest.is_empty() {
+                    values.value(depth + 1)?;
+                }
+                Some(())
+            }
+            b'F' => self.table(depth + 1),
+            b'S' | b'x' => self.long().map(drop),
+            b't' | b'b' | b'B' => self.take(1).map(drop),
+            b's' | b'U' | b'u' => self.take(2).map(drop),
+            b'I' | b'i' | b'f' => self.take(4).map(drop),
+            b'D' => self.take(5).map(drop),
+            b'L' | b'l' | b'd' | b'T' => self.take(8).map(drop),
+            b'V' => Some(()),
+            _ => None,
+        }
+    }
+
+    /// What comes after its length in four bytes.
+    fn long(&mut self) -> Option<Cursor<'a>> {
+        let len = self.take(4)?;
+        let len = u32::from_be_bytes([len[0], len[1], len[2], len[3]]);
+        self.take(len as usize).map(|rest| Cursor { rest })
+    }
+}
+
+fn make_utf8(text: &mut [u8]) {
+    let mut from = 0;
+    while let Err(error) = std::str::from_utf8(&text[from..]) {
+        let start = from + error.valid_up_to();
+        let end = error.error_len().map_or(text.len(), |len| start + len);
+        text[start..end].fill(SUBSTITUTE as u8);
+        from = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![kind, 0, 1];
+        frame.extend(u32::try_from(payload.len()).expect("short").to_be_bytes());
+        frame.extend(payload);
+        frame.push(0xce);
+        frame
+    }
+
+    /// A content header with these headers and this message id.
+    fn header(table: &[u8], id: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
+        payload.extend(0b0010_0000_1000_0000_u16.to_be_bytes());
+        payload.extend(u32::try_from(table.len()).expect("short").to_be_bytes());
+        payload.extend(table);
+        payload.push(u8::try_from(id.len()).expect("short"));
+        payload.extend(id);
+        frame(CONTENT_HEADER, &payload)
+    }
+
+    fn mended(bytes: &[u8], step: usize) -> Vec<u8> {
+        let mut mender = Mender::default();
+        bytes.chunks(step).for_each(|chunk| mender.push(chunk));
+        assert!(mender.held.is_empty());
+        mender.ready
+    }
+
+    #[test]
+    fn mends_what_is_not_utf8_and_nothing_else() {
+        let table =
+            b"\x02k\xff\x53\x00\x00\x00\x02\xff\xfe\x01n\x6c\x00\x00\x00\x00\x00\x00\x00\xff";
+        let mut sent = frame(1, b"\xff method");
+        let mut expected = sent.clone();
+        sent.extend(header(table, b"a\xff\xe9\xc3\xa9\xc3"));
+        let mut table = table.to_vec();
+        table[2] = 0x1a;
+        expected.extend(header(&table, b"a\x1a\x1a\xc3\xa9\x1a"));
+        for more in [frame(3, b"\xff\xfebody"), frame(8, b""), header(b"", b"ok")] {
+            sent.extend(&more);
+            expected.extend(&more);
+        }
+        for step in [1, 2, 7, 13, sent.len()] {
+            assert_eq!(mended(&sent, step), expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn flattens_headers_that_are_nested_too_deep() {
+        let mut value = b"V".to_vec();
+        for _ in 0..20_000 {
+            let mut outer = b"A".to_vec();
+            outer.extend(u32::try_from(value.len()).expect("short").to_be_bytes());
+            outer.extend(&value);
+            value = outer;
+        }
+        let mut table = b"\x01k".to_vec();
+        table.extend(&value);
+        let sent = header(&table, b"id");
+        let got = mended(&sent, 4096);
+        let changed: Vec<usize> = (0..sent.len()).filter(|&at| sent[at] != got[at]).collect();
+        assert_eq!(changed.len(), 1);
+        assert_eq!((sent[changed[0]], got[changed[0]]), (b'A', b'x'));
+    }
+
+    #[test]
+    fn passes_on_what_it_does_not_understand() {
+        for bytes in [
+            b"AMQP\x00\x00\x09\x01 and whatever follows".to_vec(),
+            frame(CONTENT_HEADER, b"short"),
+            header(b"\x05trunc", b"\xff"),
+            header(b"\x01k?", b"\xff"),
+        ] {
+            assert_eq!(mended(&bytes, 5), bytes);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_changes_the_number_of_bytes(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600),
+            step in 1_usize..64,
+        ) {
+            let sent = frame(CONTENT_HEADER, &bytes);
+            proptest::prop_assert_eq!(mended(&sent, step).len(), sent.len());
+        }
+    }
+}
