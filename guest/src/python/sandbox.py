@@ -1,14 +1,21 @@
-"""Makes the standard library tell what the sandbox is, and readies it for a snapshot."""
+"""Makes the standard library fit the sandbox, and readies it for a snapshot.
+
+`zone_data(key)` and `zone_names()`, set by the guest, are the time zones built into it.
+"""
 
 import builtins
 import concurrent.futures.thread
 import errno
 import gc
+import io
 import linecache
 import os
 import random
 import socket
 import sys
+import threading
+import time
+import zoneinfo
 
 from _sitebuiltins import Quitter
 
@@ -49,6 +56,39 @@ def _submit(self, fn, /, *args, **kwargs):
 
 
 concurrent.futures.thread.ThreadPoolExecutor.submit = _submit
+
+
+# The lock of a platform without threads lacks what `threading.Condition` asks of it.
+_lock_type = type(threading.RLock())
+
+
+def _release_save(self):
+    count, self.locked_count = self.locked_count, 0
+    return count
+
+
+def _acquire_restore(self, count):
+    self.locked_count = count
+
+
+_lock_type._is_owned = lambda self: self.locked_count > 0
+_lock_type._release_save = _release_save
+_lock_type._acquire_restore = _acquire_restore
+
+# The platform has no clock of a process's CPU time. An instance does nothing else.
+time.process_time = time.thread_time = time.perf_counter
+time.process_time_ns = time.thread_time_ns = time.perf_counter_ns
+
+
+def _load_tzdata(key):
+    data = zone_data(key)
+    if data is None:
+        raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
+    return io.BytesIO(data)
+
+
+zoneinfo._common.load_tzdata = _load_tzdata
+zoneinfo.available_timezones = lambda: set(zone_names())
 
 # Python's `site` would do this; it also looks for files, of which there are none.
 builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
