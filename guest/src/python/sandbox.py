@@ -9,7 +9,6 @@ import errno
 import gc
 import io
 import linecache
-import os
 import random
 import socket
 import sys
@@ -94,29 +93,12 @@ zoneinfo.available_timezones = lambda: set(zone_names())
 builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
 builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
 
-_streams = (sys.stdout, sys.stderr)
 # A line that was printed must not be lost with an instance that ends at a limit.
-for _stream in _streams:
+for _stream in (sys.stdout, sys.stderr):
     _stream.reconfigure(line_buffering=True)
 
-
-def flush():
-    """Flushes the script's streams, and our own if it has replaced them."""
-    for stream in {*_streams, sys.stdout, sys.stderr}:
-        try:
-            stream.flush()
-        except Exception:
-            # Closed, or not a stream: nothing to save.
-            pass
-
-
-_generator = random._inst
-
-
-def reseed(_seed=_generator.seed, _urandom=os.urandom):
-    """Gives the generator behind random.random() and its like a state of its own."""
-    _generator.gauss_next = None
-    _seed(int.from_bytes(_urandom(32), "big"))
+# Of the generator behind random.random() and its like, without its detours.
+seed = super(random.Random, random._inst).seed
 
 
 def settle():
