@@ -132,6 +132,8 @@ fn settings() -> Settings {
 }
 
 fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
+    // Some modules look at `__main__`, which no script is.
+    vm.ensure_main_module()?;
     run_helper(vm, "boot", include_str!("python/boot.py"))?;
     let event_loop = run_helper(vm, "event_loop", include_str!("python/event_loop.py"))?;
     let sandbox = run_helper(vm, "sandbox", include_str!("python/sandbox.py"))?;

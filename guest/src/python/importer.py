@@ -150,4 +150,5 @@ def run_inline(file, source):
     module = module_from_spec(_importer.spec(name, file, False, source))
     sys.modules[name] = module
     _importer.exec_module(module)
-    return module
+    # A script may put another object in its place.
+    return sys.modules.get(name, module)

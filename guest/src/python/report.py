@@ -8,6 +8,8 @@ from types import TracebackType
 # To look at all of them would take longer than the recursion.
 _FIRST = 10
 _LAST = 30
+# Exceptions that are shown of a chain, for the same reason.
+_CHAINED = 50
 
 
 class _Shortened:
@@ -32,29 +34,34 @@ def _is_the_scripts(entry):
     return not file.startswith(("<frozen ", "<roh ")) and not is_frozen(file)
 
 
-def _trim(exception, left_out):
-    """Leaves a traceback of frames of the script only, and not too many of them, to it
-    and to all exceptions that it is chained to."""
-    if exception is None or id(exception) in left_out:
-        return
-    entries = []
-    entry = exception.__traceback__
-    while entry is not None:
-        if _is_the_scripts(entry):
-            entries.append(entry)
-        entry = entry.tb_next
-    left_out[id(exception)] = max(0, len(entries) - _FIRST - _LAST)
-    if left_out[id(exception)]:
-        entries[_FIRST:-_LAST] = ()
-    rest = None
-    for entry in reversed(entries):
-        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    exception.__traceback__ = rest
-    _trim(exception.__cause__, left_out)
-    _trim(exception.__context__, left_out)
-    if isinstance(exception, BaseExceptionGroup):
-        for inner in exception.exceptions:
-            _trim(inner, left_out)
+def _trim(exception):
+    """Leaves tracebacks of frames of the script only, and not too many of them, to an
+    exception and to those it is chained to. How many were left out, by exception."""
+    left_out = {}
+    waiting = [exception]
+    while waiting:
+        exception = waiting.pop()
+        if exception is None or id(exception) in left_out:
+            continue
+        entries = []
+        entry = exception.__traceback__
+        while entry is not None:
+            if _is_the_scripts(entry):
+                entries.append(entry)
+            entry = entry.tb_next
+        left_out[id(exception)] = max(0, len(entries) - _FIRST - _LAST)
+        if left_out[id(exception)]:
+            entries[_FIRST:-_LAST] = ()
+        rest = None
+        for entry in reversed(entries):
+            rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        exception.__traceback__ = rest
+        if len(left_out) == _CHAINED:
+            exception.__cause__ = exception.__context__ = None
+        waiting += (exception.__cause__, exception.__context__)
+        if isinstance(exception, BaseExceptionGroup):
+            waiting += exception.exceptions[:_CHAINED]
+    return left_out
 
 
 def _tell_left_out(report, exception, left_out):
@@ -94,8 +101,7 @@ def describe(exception):
     if isinstance(exception, MemoryError):
         # The locals of its frames are what fills the memory.
         traceback.clear_frames(exception.__traceback__)
-    left_out = {}
-    _trim(exception, left_out)
+    left_out = _trim(exception)
     report = traceback.TracebackException.from_exception(exception, compact=True)
     _tell_left_out(report, exception, left_out)
     return _kind(exception), _message(exception), "".join(report.format())

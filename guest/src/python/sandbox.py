@@ -57,8 +57,23 @@ def _submit(self, fn, /, *args, **kwargs):
 concurrent.futures.thread.ThreadPoolExecutor.submit = _submit
 
 
-# The lock of a platform without threads lacks what `threading.Condition` asks of it.
-_lock_type = type(threading.RLock())
+# Locks of a platform without threads ignore how long they may wait: nobody can give
+# them back meanwhile, but `Event.wait(1)` and its like should take their time.
+_lock_type = type(threading.Lock())
+_acquire_at_once = _lock_type.acquire
+
+
+def _acquire(self, blocking=True, timeout=-1):
+    if blocking and timeout > 0 and self.locked():
+        time.sleep(timeout)
+        return False
+    return _acquire_at_once(self, blocking, timeout)
+
+
+_lock_type.acquire = _acquire
+
+# Their RLock lacks what `threading.Condition` asks of it.
+_rlock_type = type(threading.RLock())
 
 
 def _release_save(self):
@@ -70,9 +85,9 @@ def _acquire_restore(self, count):
     self.locked_count = count
 
 
-_lock_type._is_owned = lambda self: self.locked_count > 0
-_lock_type._release_save = _release_save
-_lock_type._acquire_restore = _acquire_restore
+_rlock_type._is_owned = lambda self: self.locked_count > 0
+_rlock_type._release_save = _release_save
+_rlock_type._acquire_restore = _acquire_restore
 
 # The platform has no clock of a process's CPU time. An instance does nothing else.
 time.process_time = time.thread_time = time.perf_counter
