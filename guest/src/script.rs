@@ -24,7 +24,7 @@ pub(crate) fn load(guest: &Guest, load: Load) -> Loaded {
                 guest.helpers.run_inline.call((file.clone(), source.clone()), vm)
             }
         };
-        flush(guest, vm);
+        guest.flush(vm);
         match module {
             Ok(module) => {
                 guest.script.replace(Some(module));
@@ -53,7 +53,7 @@ pub(crate) fn call(guest: &Guest, call: Call) -> Reply {
         // The texts are in Python objects now: the task may need their memory.
         drop(call);
         let result = function.call(arguments, vm).and_then(|result| awaited(guest, result, vm));
-        flush(guest, vm);
+        guest.flush(vm);
         match result {
             Ok(result) => match json_out::write(&result, limit, vm) {
                 Ok(json) => Reply::Returned(json),
@@ -86,11 +86,6 @@ fn awaited(guest: &Guest, result: PyObjectRef, vm: &VirtualMachine) -> PyResult 
     } else {
         Ok(result)
     }
-}
-
-fn flush(guest: &Guest, vm: &VirtualMachine) {
-    // A script may have closed or replaced its streams: then there is nothing to save.
-    let _ = guest.helpers.flush.call((), vm);
 }
 
 fn raised(guest: &Guest, exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Reply {

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from asyncio import base_events, events, unix_events
+from asyncio import base_events, events, runners, unix_events
 
 
 class _Clock:
@@ -54,6 +54,17 @@ class EventLoop(base_events.BaseEventLoop):
     subprocess_shell = subprocess_exec
 
 
+class _NoSignals:
+    """What asyncio.run asks of `signal`, which has none of them here."""
+
+    SIGINT = default_int_handler = None
+
+    @staticmethod
+    def getsignal(_number):
+        return NotImplemented
+
+
+runners.signal = _NoSignals
 events._event_loop_policy = None
 unix_events._DefaultEventLoopPolicy._loop_factory = EventLoop
 for module in (asyncio, unix_events):

@@ -14,6 +14,7 @@ _TERMINAL = "there is no terminal"
 _WINDOWS = "there is no display"
 _FILES = "there are no files"
 _PROFILER = "it needs a native profiler"
+_TRACER = "it needs a native tracer"
 _INSTALL = "nothing can be installed"
 
 # Modules of Python's standard library that cannot work here, and why.
@@ -26,12 +27,12 @@ _UNAVAILABLE = {
     "_sqlite3": _NATIVE,
     "_ssl": _NETWORK,
     "_tkinter": _WINDOWS,
+    "_tracemalloc": _TRACER,
     "cProfile": _PROFILER,
     "ctypes": _NATIVE,
     "curses": _TERMINAL,
     "dbm": _FILES,
     "ensurepip": _INSTALL,
-    "fcntl": _FILES,
     "grp": "there are no users",
     "idlelib": _WINDOWS,
     "mmap": _FILES,
@@ -49,6 +50,7 @@ _UNAVAILABLE = {
     "termios": _TERMINAL,
     "tkinter": _WINDOWS,
     "tty": _TERMINAL,
+    "tracemalloc": _TRACER,
     "turtle": _WINDOWS,
     "turtledemo": _WINDOWS,
     "venv": _INSTALL,
@@ -148,4 +150,5 @@ def run_inline(file, source):
     module = module_from_spec(_importer.spec(name, file, False, source))
     sys.modules[name] = module
     _importer.exec_module(module)
-    return module
+    # A script may put another object in its place.
+    return sys.modules.get(name, module)
