@@ -65,7 +65,7 @@ fn says_what_is_wrong_with_the_arguments() {
         ("run f.py --args {}", "expected a JSON array such as '[1, \"two\"]'"),
         ("run f.py --kwargs []", "expected a JSON object such as '{\"x\": 1}'"),
         ("run f.py --args [1", "EOF while parsing"),
-        ("run f.py --memory 1MiB", "expected a size from 40MiB to 4GiB"),
+        ("run f.py --memory 1MiB", "expected a size from 48MiB to 4GiB"),
         ("run f.py --memory much", "expected a size such as \"64MiB\""),
         ("run f.py --cpu 0s", "expected more than no time at all"),
         ("run f.py --cpu 5", "expected a duration such as \"30s\""),

@@ -117,8 +117,8 @@ fn says_what_is_wrong_where_and_what_was_expected() {
         ("[manager]\ndrain-timeout = '0s'", "expected more than no time at all"),
         ("[manager]\ndrain-timeout = '2000 years'", "expected a year at most"),
         ("[manager]\ndrain-timeout = 30", "expected a duration such as \"30s\", not an integer"),
-        ("[limits]\nmemory = '39MiB'", "expected a size from 40MiB to 4GiB"),
-        ("[limits]\nmemory = '4097MiB'", "expected a size from 40MiB to 4GiB"),
+        ("[limits]\nmemory = '47MiB'", "expected a size from 48MiB to 4GiB"),
+        ("[limits]\nmemory = '4097MiB'", "expected a size from 48MiB to 4GiB"),
         ("[limits]\nmessage = 0", "expected a size from 1B to 4GiB"),
         ("[limits]\nmemory = 'much'", "expected a size such as \"64MiB\""),
         ("[limits]\ncpu = 'soon'", "expected a duration such as \"30s\""),
@@ -193,7 +193,7 @@ roh.toml:5:1: unknown key \"watermrk\" in [manager]
   hint: did you mean \"watermark\"?
 roh.toml:8:10: invalid value for \"memory\" in [limits]
     memory = '1MiB'
-  expected a size from 40MiB to 4GiB
+  expected a size from 48MiB to 4GiB
 roh.toml:9:7: invalid value for \"cpu\" in [limits]
     cpu = 5
   expected a duration such as \"30s\", not an integer

@@ -15,7 +15,7 @@ use super::{Argument, LogFormat};
 
 /// What one instance's linear memory may be: the interpreter alone fills most of the
 /// lower bound, and the upper one is all that wasm32 can address.
-pub const MEMORY: RangeInclusive<u64> = (40 << 20)..=(4 << 30);
+pub const MEMORY: RangeInclusive<u64> = (48 << 20)..=(4 << 30);
 
 /// A year: an instant so far ahead can still be computed.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

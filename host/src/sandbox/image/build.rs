@@ -9,7 +9,7 @@ use wasmtime::{Engine, Module, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{ImageError, Progress, Stage};
-use crate::config::Limits;
+use crate::config::{Limits, MEMORY};
 use crate::sandbox::guest::{Guest, linker};
 use crate::sandbox::instance::Instance;
 use crate::sandbox::{Scripts, engine};
@@ -70,9 +70,12 @@ fn snapshot(guest: &[u8], progress: Progress) -> wasmtime::Result<Vec<u8>> {
     })
 }
 
-/// An instance's data outside of any task: no scripts, the least that boots.
-fn no_task() -> Instance {
-    let limits = Limits { memory: 1 << 30, ..Limits::default() };
+/// Memory to boot in, in bytes: more than enough.
+const BOOT_MEMORY: u64 = 1 << 30;
+
+/// An instance's data outside of any task: no scripts, and that much `memory`.
+fn no_task(memory: u64) -> Instance {
+    let limits = Limits { memory, ..Limits::default() };
     let scripts = Arc::new(Scripts::default());
     Instance::new(TenantName::new(""), scripts, &limits, CancellationToken::new())
 }
@@ -85,7 +88,7 @@ struct Booted {
 
 impl Booted {
     async fn boot(module: &Module) -> wasmtime::Result<Booted> {
-        let mut store = Store::new(module.engine(), no_task());
+        let mut store = Store::new(module.engine(), no_task(BOOT_MEMORY));
         store.limiter(|instance| &mut instance.memory_limit);
         let instance = linker(module)?.instantiate_async(&mut store, module).await?;
         let version = instance.get_typed_func::<(), i32>(&mut store, export::ABI_VERSION)?;
@@ -126,11 +129,12 @@ impl InstanceState for Booted {
     }
 }
 
-/// Runs a first script in the image: an image that can't is not kept. Returns the
-/// interpreter's version and the memory that it starts with.
+/// Runs a first script in the image, in the least memory that a task may have: an image
+/// that can't is not kept. Returns the interpreter's version and the memory that it
+/// starts with.
 async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
     let image = linker(module)?.instantiate_pre(module)?;
-    let mut guest = Guest::start(&image, no_task()).await?;
+    let mut guest = Guest::start(&image, no_task(*MEMORY.start())).await?;
     let memory_bytes = guest.memory_bytes();
     let load = Load::Inline {
         file: "version.py".into(),
