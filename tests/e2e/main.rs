@@ -8,6 +8,7 @@ mod bad_input;
 mod broker;
 mod broker_trouble;
 mod daemon;
+mod node;
 
 use std::process::ExitCode;
 use std::sync::Arc;
