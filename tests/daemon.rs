@@ -1,7 +1,7 @@
 //! The daemon under test: the built `roh` binary with a configuration file.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ const READY_LIMIT: Duration = Duration::from_secs(300);
 pub fn roh() -> PathBuf {
     let named = std::env::var_os("ROH_BIN").map(PathBuf::from);
     let beside = || {
-        let test = std::env::current_exe().expect("our own path");
-        // target/PROFILE/deps/e2e-…
-        test.parent().and_then(Path::parent).expect("cargo's layout").join("roh")
+        // In target/PROFILE, where the demo is; the tests are in deps below it.
+        let program = std::env::current_exe().expect("our own path");
+        let mut folders = program.ancestors().skip(1).take(2).map(|folder| folder.join("roh"));
+        folders.find(|path| path.is_file()).unwrap_or_else(|| program.with_file_name("roh"))
     };
     let path = named.unwrap_or_else(beside);
     assert!(path.is_file(), "{} is missing: build it, or set ROH_BIN", path.display());

@@ -1,1 +1,13 @@
-//! The Python interpreter inside an instance.
+//! The Python interpreter inside an instance: boots once before the snapshot, then
+//! loads one script and calls one of its functions for each task.
+//!
+//! It keeps no state of the host's from before the snapshot, and decides nothing
+//! about limits, retries or tenants.
+#![cfg(target_family = "wasm")]
+
+mod boundary;
+mod exception;
+mod interpreter;
+mod json_in;
+mod json_out;
+mod script;

@@ -4,7 +4,13 @@
 //! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
 
 pub mod broker;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod management;
 pub mod manager;
 pub mod outcome;
+pub mod sandbox;
+pub mod systemd;
 pub mod task;
+pub mod telemetry;

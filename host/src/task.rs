@@ -343,7 +343,7 @@ fn raw_or(
 }
 
 /// Whether Python could take this for a name: no dots, slashes or leading digits.
-fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first == '_' || first.is_alphabetic())
         && chars.all(|c| c == '_' || c.is_alphanumeric())

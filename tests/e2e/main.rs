@@ -8,7 +8,9 @@ mod bad_input;
 mod broker;
 mod broker_trouble;
 mod daemon;
+mod image;
 mod node;
+mod run;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +26,15 @@ fn main() -> ExitCode {
     // `RUST_LOG=roh=debug` shows what goes on.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let tests = [broker::TESTS, broker_trouble::TESTS, daemon::TESTS, bad_input::TESTS].concat();
+    let tests = [
+        broker::TESTS,
+        broker_trouble::TESTS,
+        daemon::TESTS,
+        bad_input::TESTS,
+        image::TESTS,
+        run::TESTS,
+    ]
+    .concat();
     // Listing must not wait for a broker.
     let rabbit = (!arguments.list).then(|| match Rabbit::start() {
         Ok(rabbit) => Arc::new(rabbit),

@@ -1,11 +1,23 @@
 //! What a node is told to do: the typed configuration, checked and complete.
 //!
 //! Nothing downstream asks whether a value is there: defaults are filled in here.
+//! `docs/config.md` is the reference.
+
+mod keys;
+mod load;
+mod problems;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use problems::{ConfigError, Refused, Style};
+pub use values::{MEMORY, parse_duration, parse_memory, parse_size};
 
 use crate::task::TenantName;
 
@@ -28,6 +40,21 @@ pub struct Config {
     pub management: Management,
     /// How the node logs.
     pub log: Log,
+}
+
+impl Config {
+    /// Reads the configuration from a file.
+    ///
+    /// # Errors
+    /// The file can't be read; or everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        load::load(path)
+    }
+}
+
+/// A node's name where none is given: the machine's.
+pub fn default_node_name() -> String {
+    load::host_name()
 }
 
 /// The broker's address, which holds its password.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::manager::settlement::DeadLetter;
@@ -107,7 +107,7 @@ impl Node {
 
     /// The next settlement: id, what became of it, and seconds since the start.
     async fn settled(&mut self) -> (String, String, u64) {
-        let (id, settlement) = self.settled.recv().await.expect("manager is there");
+        let (id, settlement) = in_time(self.settled.recv()).await.expect("manager is there");
         let what = match settlement {
             Settlement::Finish { report, dead_letter: DeadLetter::No } => {
                 report.outcome.status().to_string()
@@ -132,8 +132,8 @@ impl Node {
 
     /// Whether the manager has ended, with nothing settled that nobody expected.
     async fn expect_end(mut self) {
-        self.running.await.expect("no panic");
-        assert!(self.settled.recv().await.is_none());
+        in_time(self.running).await.expect("no panic");
+        assert!(in_time(self.settled.recv()).await.is_none());
         assert_eq!(self.handle.snapshot().await.err(), Some(Gone));
         assert_eq!(self.handle.drain(Duration::ZERO).await, Err(Gone));
         assert_eq!(self.handle.session_lost(SESSION).await, Err(Gone));
@@ -143,6 +143,11 @@ impl Node {
         let found = self.handle.find(&task_id(id)).await.expect("manager is there");
         found.map(|task| task.state)
     }
+}
+
+/// Fails instead of hanging; the time is paused, so it costs none.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(1000), future).await.expect("should have come by now")
 }
 
 fn task_id(id: &str) -> TaskId {
@@ -214,7 +219,7 @@ async fn a_drain_requeues_waiting_tasks_and_waits_for_running_ones() {
     let stop_consuming = node.handle.stop_consuming();
     assert!(!stop_consuming.is_cancelled());
     node.handle.drain(Duration::from_secs(30)).await.expect("manager is there");
-    stop_consuming.cancelled().await;
+    in_time(stop_consuming.cancelled()).await;
     node.deliver("late", "sleep").await;
     node.expect(&[("c", "requeue", 1), ("late", "requeue", 1)]).await;
     node.expect(&[("a", "succeeded", 11), ("b", "succeeded", 11)]).await;
@@ -297,5 +302,5 @@ async fn works_to_the_end_when_nobody_holds_a_handle() {
     let (other, _) = mpsc::channel(1);
     node.handle.requests = other;
     node.expect(&[("a", "succeeded", 11)]).await;
-    node.running.await.expect("no panic");
+    in_time(node.running).await.expect("no panic");
 }

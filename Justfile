@@ -1,0 +1,55 @@
+# What people and machines run here. `just` alone lists it.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+target := env("CARGO_TARGET_DIR", "target")
+roh := target / "release/roh"
+
+# Lists the recipes
+default:
+    @just --list
+
+# Installs what tests and demo need beside cargo: RabbitMQ, and a Python with pika
+setup:
+    tests/setup.sh
+
+# Makes Rust's wasm32-wasip1 target ready: rustup's, or a private one under target/
+setup-wasm:
+    guest/build-guest.sh --setup
+
+# Builds the interpreter that instances hold (5 minutes the first time)
+guest:
+    guest/build-guest.sh
+
+# Builds roh and its interpreter image (10 minutes the first time)
+build: guest
+    @echo "build: compiling roh (4 minutes the first time)" >&2
+    cargo build --release --locked
+    {{ roh }} image build
+
+# Shows ROH at work: a private RabbitMQ, a daemon, a mix of tasks, what became of each
+demo: setup build
+    @echo "demo: compiling the demo" >&2
+    cargo build --release --locked -p roh-tests --bin roh-demo
+    {{ target }}/release/roh-demo
+
+# Runs a node with a configuration of yours
+serve config: build
+    {{ roh }} serve --config {{ config }}
+
+# Checks format, lints and docs
+check:
+    cargo fmt --all --check
+    cargo clippy --locked --all-targets -p roh-abi -p roh -p roh-tests -p roh-publisher -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
+
+# Runs every test, the end-to-end ones against a private RabbitMQ (20 minutes the first time)
+test: setup build
+    @echo "test: unit tests (compiling them takes 3 minutes the first time)" >&2
+    cargo test --release --locked -p roh-abi -p roh
+    @echo "test: end-to-end tests" >&2
+    cargo build --release --locked -p roh -p roh-publisher -p roh-tests
+    cargo test --release --locked -p roh-tests
+
+# What CI runs
+ci: check test

@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+#
+# Builds the guest, the interpreter that every instance holds, to
+# target/roh_guest.wasm. Needs cargo and, where neither the wasm32-wasip1 target
+# nor rustup's servers are at hand, the sources of Rust's standard library: from
+# Debian's archive, or from the folders that these name:
+#
+#   ROH_RUST_SRC   sources of the standard library of the same version as rustc,
+#                  dependencies vendored (as Debian's rust-src holds them)
+#   ROH_WASI_LIBC  libc.a, crt1-command.o and crt1-reactor.o for wasm32-wasip1
+#                  (as Debian's wasi-libc holds them)
+#
+# Everything it makes lies under target/. Only `rustup target add` touches the
+# toolchain, as it would by hand.
+#
+#   guest/build-guest.sh --setup    makes the wasm32-wasip1 target ready, no more
+#   guest/build-guest.sh [ARG…]     builds the guest; the arguments go to cargo
+
+set -euo pipefail
+
+readonly TARGET=wasm32-wasip1
+# Of Debian's suites, those that carry current compilers, the likeliest first.
+readonly SUITES=(trixie-backports trixie forky sid)
+# In seconds; rustup waits for a dead server far longer than anybody would.
+readonly RUSTUP_LIMIT=180
+readonly APT_LIMIT=300
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+target_dir=${CARGO_TARGET_DIR:-$root/target}
+private_sysroot=
+
+say() { printf 'guest: %s\n' "$*" >&2; }
+
+die() {
+    say "error: $1"
+    shift
+    local line
+    for line in "$@"; do printf '       %s\n' "$line" >&2; done
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# A folder that is gone when the script ends, however it ends.
+scratch=
+make_scratch() {
+    if [[ -z $scratch ]]; then
+        mkdir -p "$target_dir/wasm-sysroot"
+        scratch=$(mktemp -d "$target_dir/wasm-sysroot/.unfinished.XXXXXX")
+        # apt drops its privileges to read and write in here.
+        chmod 755 "$scratch"
+        trap 'rm -rf "$scratch"' EXIT
+    fi
+}
+
+# ---------------------------------------------------------------- the target
+
+target_installed() {
+    compgen -G "$1/lib/rustlib/$TARGET/lib/libstd-*.rlib" >/dev/null
+}
+
+add_with_rustup() {
+    has rustup || return 1
+    # A cargo from elsewhere would not see what rustup installs.
+    [[ $toolchain == "$(rustup run "${toolchain##*/}" rustc --print sysroot 2>/dev/null)" ]] || return 1
+    say "no $TARGET target yet: asking rustup for it (20 MB; given up after $RUSTUP_LIMIT s)"
+    timeout "$RUSTUP_LIMIT" rustup target add --toolchain "${toolchain##*/}" "$TARGET" >/dev/null 2>&1 &&
+        target_installed "$toolchain"
+}
+
+# The mirror that this machine already uses for Debian, or else the public one.
+debian_mirror() {
+    local mirror
+    # shellcheck disable=SC2016  # apt fills it in, not the shell
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+        grep -E '^https?://.*/debian/?$' | head -n 1) || true
+    printf '%s\n' "${mirror:-http://deb.debian.org/debian}"
+}
+
+# Fetches rust-src and wasi-libc with an apt configuration of its own, so that
+# nothing is installed and the machine's lists stay as they are. apt verifies the
+# archive's signatures as ever.
+fetch_from_debian() {
+    has apt-get && has dpkg-deb || return 1
+    make_scratch
+    local apt=$scratch/apt mirror suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    mirror=$(debian_mirror)
+    say "no rustup that can help: looking for rust-src $version on $mirror (1 minute, 40 MB)"
+    for suite in "${SUITES[@]}"; do
+        rm -rf "$apt"
+        mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/packages"
+        : >"$apt/status"
+        local signed=
+        [[ -r $keyring ]] && signed="[signed-by=$keyring] "
+        printf 'deb %s%s %s main\n' "$signed" "$mirror" "$suite" >"$apt/sources.list"
+        local options=(
+            -qq
+            -o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+            -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status"
+            -o "Dir::Cache=$apt/cache" -o Acquire::Languages=none -o Acquire::Retries=2
+        )
+        timeout "$APT_LIMIT" apt-get "${options[@]}" update >"$apt/log" 2>&1 || continue
+        local found
+        found=$(apt-cache "${options[@]}" madison rust-src 2>/dev/null |
+            awk -F'|' -v wanted="$version+dfsg" \
+                '{ gsub(/ /, "", $2); if (index($2, wanted) == 1) { print $2; exit } }')
+        [[ -n $found ]] || continue
+        say "found rust-src $found in $suite: downloading it and wasi-libc"
+        (cd "$apt/packages" &&
+            timeout "$APT_LIMIT" apt-get "${options[@]}" download "rust-src=$found" wasi-libc) \
+            >"$apt/log" 2>&1 || continue
+        local package
+        for package in "$apt/packages"/*.deb; do dpkg-deb -x "$package" "$scratch/debian"; done
+        rust_src=$scratch/debian
+        wasi_libc=$scratch/debian
+        return 0
+    done
+    return 1
+}
+
+# Builds the standard library for the target from $rust_src and $wasi_libc into a
+# sysroot of our own.
+build_sysroot() {
+    make_scratch
+    local library libc
+    # Debian's holds mock ones too, without a lock file or as a test of cargo's.
+    library=$rust_src
+    if [[ ! -f $library/std/Cargo.toml ]]; then
+        library=$(find "$rust_src" -path '*/library/Cargo.lock' -not -path '*/tests/*' -print -quit)
+        library=${library%/Cargo.lock}
+    fi
+    [[ -f $library/std/Cargo.toml ]] || die "no standard library (library/std/Cargo.toml) under $rust_src"
+    # wasi-libc comes for several targets; the one with our name in its path, if any is.
+    libc=$(find "$wasi_libc" -path "*$TARGET*" -name libc.a -print -quit)
+    [[ -n $libc ]] || libc=$(find "$wasi_libc" -name libc.a -print -quit)
+    [[ -n $libc ]] || die "no libc.a under $wasi_libc"
+    libc=$(dirname "$libc")
+
+    say "building the standard library for $TARGET from source (half a minute)"
+    # Cargo looks for the sources inside the sysroot: a stand-in of links to the
+    # real one, so that the user's toolchain stays as it is.
+    local standin=$scratch/standin
+    mkdir -p "$standin/lib/rustlib/src/rust" "$scratch/crate/src"
+    ln -s "$toolchain/lib/rustlib/$host" "$standin/lib/rustlib/$host"
+    ln -s "$library" "$standin/lib/rustlib/src/rust/library"
+    printf '#!/bin/sh\nexec "%s/bin/rustc" --sysroot "%s" "$@"\n' "$toolchain" "$standin" >"$scratch/rustc"
+    chmod +x "$scratch/rustc"
+    printf '[package]\nname = "nothing"\nversion = "0.0.0"\nedition = "2024"\n[profile.release]\npanic = "abort"\n[workspace]\n' \
+        >"$scratch/crate/Cargo.toml"
+    printf '#![no_std]\n' >"$scratch/crate/src/lib.rs"
+    (cd "$scratch/crate" &&
+        RUSTC=$scratch/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-L native=$libc" \
+            CARGO_TARGET_DIR=$scratch/crate/target \
+            "$toolchain/bin/cargo" build --quiet --release --target "$TARGET" -Zbuild-std=std,panic_abort) ||
+        die "the standard library could not be built from $library"
+
+    local made=$scratch/sysroot
+    mkdir -p "$made/lib/rustlib/$TARGET/lib/self-contained"
+    cp "$scratch/crate/target/$TARGET/release/deps"/*.rlib "$scratch/crate/target/$TARGET/release/deps"/*.rmeta \
+        "$made/lib/rustlib/$TARGET/lib/"
+    rm -f "$made/lib/rustlib/$TARGET/lib"/libnothing-*
+    cp "$libc/libc.a" "$libc/crt1-command.o" "$libc/crt1-reactor.o" \
+        "$made/lib/rustlib/$TARGET/lib/self-contained/"
+    # Moved into place whole: an interrupted build leaves no half of one.
+    rm -rf "$cached_sysroot"
+    mv "$made" "$cached_sysroot"
+}
+
+ensure_target() {
+    if target_installed "$toolchain"; then
+        return
+    fi
+    if ! target_installed "$cached_sysroot"; then
+        if [[ -n ${ROH_RUST_SRC:-} ]]; then
+            rust_src=$ROH_RUST_SRC
+            wasi_libc=${ROH_WASI_LIBC:-$ROH_RUST_SRC}
+            say "no $TARGET target yet: taking the sources that ROH_RUST_SRC names"
+        elif add_with_rustup; then
+            return
+        elif ! fetch_from_debian; then
+            die "no $TARGET target for rustc $version" \
+                "Install it: rustup target add $TARGET" \
+                "or name folders that hold what Debian's packages rust-src (of version $version)" \
+                "and wasi-libc hold: ROH_RUST_SRC=… ROH_WASI_LIBC=… $0"
+        fi
+        build_sysroot
+    fi
+    private_sysroot=$cached_sysroot
+}
+
+# ----------------------------------------------------------------- the guest
+
+build_guest() {
+    local flags=(-C 'target-feature=+simd128,+bulk-memory')
+    [[ -n $private_sysroot ]] && flags+=(--sysroot "$private_sysroot")
+    say "building the interpreter (4 minutes from nothing on 2 cores, 2 after a change)"
+    # The flags of the user's own builds are not for this target. RustPython's
+    # parser declares a newer rustc than it needs.
+    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+    (cd "$root" && CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="${flags[*]}" \
+        cargo build --locked --ignore-rust-version --profile guest -p roh-guest --target "$TARGET" "$@")
+
+    local built=$target_dir/$TARGET/guest/roh_guest.wasm wasm=$target_dir/roh_guest.wasm
+    # Untouched if it is the same, so that nothing that is made from it looks stale.
+    if cmp -s "$built" "$wasm"; then
+        say "target/roh_guest.wasm is up to date"
+    else
+        cp "$built" "$wasm.new"
+        mv "$wasm.new" "$wasm"
+        say "wrote target/roh_guest.wasm, $(wc -c <"$wasm") bytes"
+    fi
+}
+
+if ! has cargo || ! has rustc; then die "no cargo: install Rust, see https://rustup.rs"; fi
+cd "$root"
+toolchain=$(rustc --print sysroot)
+version=$(rustc -vV | sed -n 's/^release: //p')
+host=$(rustc -vV | sed -n 's/^host: //p')
+cached_sysroot=$target_dir/wasm-sysroot/$version-$(rustc -vV | sed -n 's/^commit-hash: //p' | cut -c 1-9)
+ensure_target
+if [[ ${1:-} != --setup ]]; then build_guest "$@"; fi

@@ -1,0 +1,105 @@
+//! The functions that cross between host and guest, and the memory they hand over.
+//! Nothing here knows Python.
+#![allow(unsafe_code, reason = "exports, imports and raw memory are what this file is for")]
+
+use roh_abi::{ABI_VERSION, Call, Load, ModuleAnswer, decode, encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{interpreter, script};
+
+mod imports {
+    #[link(wasm_import_module = "roh")]
+    unsafe extern "C" {
+        pub(super) fn module_find(name: *const u8, len: usize) -> i64;
+        pub(super) fn module_read(ptr: *mut u8, len: usize);
+        pub(super) fn panicked(ptr: *const u8, len: usize);
+    }
+}
+
+unsafe extern "C" {
+    fn __wasm_call_ctors();
+}
+
+/// Asks the host for a module of the tenant's script folder.
+pub(crate) fn find_module(name: &str) -> ModuleAnswer {
+    // SAFETY: the host only reads `name`, within its bounds.
+    let len = unsafe { imports::module_find(name.as_ptr(), name.len()) };
+    let len = usize::try_from(len).expect("the host answers with a length");
+    let mut answer = vec![0; len];
+    // SAFETY: the host writes `len` bytes, as many as there is room for.
+    unsafe { imports::module_read(answer.as_mut_ptr(), answer.len()) };
+    receive(&answer)
+}
+
+/// Tells the host of Rust panics, which end in a trap that carries no message.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.to_string();
+        // SAFETY: the host only reads `message`, within its bounds.
+        unsafe { imports::panicked(message.as_ptr(), message.len()) };
+    }));
+}
+
+/// Called once by the host, before anything else. Without it, the linker would have
+/// every export construct the C library anew at each call.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    // SAFETY: made by the linker; runs once, as the host calls this once.
+    unsafe { __wasm_call_ctors() };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_alloc(len: usize) -> *mut u8 {
+    Box::leak(vec![0; len].into_boxed_slice()).as_mut_ptr()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_boot() {
+    report_panics();
+    interpreter::boot();
+}
+
+/// Draws new random state from the host, for an instance that starts from a
+/// snapshot taken after `roh_load`. `roh_load` does so by itself.
+#[unsafe(no_mangle)]
+extern "C" fn roh_reseed() {
+    interpreter::with(interpreter::Guest::reseed);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
+    let load: Load = receive(&take(ptr, len));
+    give(&interpreter::with(|guest| script::load(guest, load)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_call(ptr: *mut u8, len: usize) -> u64 {
+    let call: Call = receive(&take(ptr, len));
+    give(&interpreter::with(|guest| script::call(guest, call)))
+}
+
+fn take(ptr: *mut u8, len: usize) -> Vec<u8> {
+    // SAFETY: the host passes on what `roh_alloc` returned for this length, once;
+    // a boxed slice has a capacity equal to its length.
+    unsafe { Vec::from_raw_parts(ptr, len, len) }
+}
+
+/// Leaked on purpose: the host reads it after the return, and nothing runs after.
+fn give<T: Serialize>(message: &T) -> u64 {
+    let bytes = Box::leak(encode(message).into_boxed_slice());
+    (bytes.as_ptr() as u64) << 32 | bytes.len() as u64
+}
+
+fn receive<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    match decode(bytes) {
+        Ok(message) => message,
+        // The host and the guest were checked to be of one ABI version.
+        Err(error) => panic!("the host's message is {error}"),
+    }
+}

@@ -1,0 +1,154 @@
+"""Imports the tenant's modules, which the host serves, and says why others are missing.
+
+`host_find(name)`, set by the guest, answers None or (file, is_package, source).
+"""
+
+import sys
+from importlib._bootstrap import module_from_spec
+from importlib.machinery import FrozenImporter, ModuleSpec
+
+_NATIVE = "it needs native code"
+_NETWORK = "there is no network"
+_PROCESSES = "no process can be started"
+_TERMINAL = "there is no terminal"
+_WINDOWS = "there is no display"
+_FILES = "there are no files"
+_PROFILER = "it needs a native profiler"
+_TRACER = "it needs a native tracer"
+_INSTALL = "nothing can be installed"
+
+# Modules of Python's standard library that cannot work here, and why.
+_UNAVAILABLE = {
+    "_ctypes": _NATIVE,
+    "_curses": _TERMINAL,
+    "_lsprof": _PROFILER,
+    "_multiprocessing": _PROCESSES,
+    "_posixsubprocess": _PROCESSES,
+    "_sqlite3": _NATIVE,
+    "_ssl": _NETWORK,
+    "_tkinter": _WINDOWS,
+    "_tracemalloc": _TRACER,
+    "cProfile": _PROFILER,
+    "ctypes": _NATIVE,
+    "curses": _TERMINAL,
+    "dbm": _FILES,
+    "ensurepip": _INSTALL,
+    "grp": "there are no users",
+    "idlelib": _WINDOWS,
+    "mmap": _FILES,
+    "multiprocessing": _PROCESSES,
+    "pip": _INSTALL,
+    "pty": _TERMINAL,
+    "pwd": "there are no users",
+    "readline": _TERMINAL,
+    "resource": "ROH itself sets the limits",
+    "shelve": _FILES,
+    "sqlite3": _NATIVE,
+    "ssl": _NETWORK,
+    "subprocess": _PROCESSES,
+    "syslog": "there is no system log",
+    "termios": _TERMINAL,
+    "tkinter": _WINDOWS,
+    "tty": _TERMINAL,
+    "tracemalloc": _TRACER,
+    "turtle": _WINDOWS,
+    "turtledemo": _WINDOWS,
+    "venv": _INSTALL,
+    "webbrowser": _PROCESSES,
+}
+
+
+class Importer:
+    """Finder and loader of the tenant's modules."""
+
+    def __init__(self):
+        # name: (file, is_package, source), of what was found
+        self._found = {}
+        self._ran = set()
+
+    def find_spec(self, name, path=None, target=None):
+        parent = name.rpartition(".")[0]
+        if parent and parent not in self._found:
+            return None  # inside a package of the standard library
+        found = host_find(name)
+        if found is not None:
+            return self.spec(name, *found)
+        if name in _UNAVAILABLE:
+            raise ModuleNotFoundError(
+                f"module {name!r} is not available inside ROH's sandbox: {_UNAVAILABLE[name]}",
+                name=name,
+            )
+        return None
+
+    def spec(self, name, file, is_package, source):
+        self._found[name] = (file, is_package, source)
+        spec = ModuleSpec(name, self, origin=file, is_package=is_package)
+        if is_package:
+            spec.submodule_search_locations.append(file.rpartition("/")[0])
+        return spec
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__spec__.name
+        module.__file__ = self._found[name][0]
+        self._ran.add(name)
+        exec(self.get_code(name), module.__dict__)
+
+    def ran(self, name):
+        return name in self._ran
+
+    # What `linecache`, `inspect` and `runpy` ask of a loader.
+
+    def get_code(self, name):
+        file, _, source = self._found[name]
+        return compile(source, file, "exec", dont_inherit=True)
+
+    def get_source(self, name):
+        if name not in self._found:
+            raise ImportError(f"no source of {name!r}", name=name)
+        return self._found[name][2]
+
+    def get_filename(self, name):
+        return self._found[name][0]
+
+    def is_package(self, name):
+        return self._found[name][1]
+
+
+_importer = Importer()
+
+
+def install():
+    """Puts the tenant's modules before the standard library, as Python does with a
+    script's own folder. What was imported at boot stays what it is."""
+    sys.meta_path.insert(sys.meta_path.index(FrozenImporter), _importer)
+
+
+def import_script(name, _import=__import__):
+    """The tenant's module of this dotted name."""
+    _import(name)
+    if not _importer.ran(name):
+        raise ImportError(
+            f"script {name!r} has the name of a module of Python's standard library "
+            "that is loaded already: give it another name",
+            name=name,
+        )
+    return sys.modules[name]
+
+
+def run_inline(file, source):
+    """Runs source that came with a task, as a module named after its file."""
+    stem = file.rpartition("/")[2].removesuffix(".py")
+    name = "".join(c if c.isalnum() else "_" for c in stem)
+    if not name.isidentifier() or name == "__main__":
+        name = f"script_{name}"
+    if name in sys.modules or name in sys.stdlib_module_names:
+        # It must not take the place of what others import.
+        name = f"{name}_script"
+    module = module_from_spec(_importer.spec(name, file, False, source))
+    sys.modules[name] = module
+    _importer.exec_module(module)
+    # A script may put another object in its place.
+    return sys.modules.get(name, module)

@@ -1,0 +1,175 @@
+//! `roh serve`: a node. Puts broker, manager, sandbox and management together, and
+//! takes them apart again when it is told to leave.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{CommandError, Exit, recipe};
+use crate::broker::{Broker, DeliverySettler};
+use crate::config::Config;
+use crate::management::{self, LiveNode};
+use crate::manager::{Manager, Runner};
+use crate::outcome::Report;
+use crate::sandbox::{Job, Sandbox, Scripts};
+use crate::systemd::{self, Notice};
+use crate::task::Task;
+use crate::telemetry;
+
+/// What a node waits for beyond its drain timeout: interrupts to be heeded, and the
+/// broker to confirm what is being settled. What it does not get by then is redelivered.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the node is told.
+#[derive(Debug)]
+pub struct Options {
+    /// The configuration's file.
+    pub config: PathBuf,
+}
+
+/// Runs a node until it is told to leave.
+///
+/// # Errors
+/// The configuration is wrong, or something the node needs is out of reach.
+pub fn run(options: Options) -> Result<Exit, CommandError> {
+    let config = Config::load(&options.config)?;
+    telemetry::init(&config.log)?;
+    let runtime = super::runtime()?;
+    // Taken first: a port in use shows at once, not after an image was built.
+    let listener = runtime.block_on(management::bind(config.management.listen))?;
+    let image = recipe::image()?;
+    let sandbox = Arc::new(Sandbox::new(
+        &image,
+        scripts(&config),
+        u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
+        config.tenants.values().map(|tenant| tenant.limits.memory).max().unwrap_or_default(),
+    )?);
+    tracing::info!(node = config.node, version = env!("CARGO_PKG_VERSION"), "node starting");
+    let exit = runtime.block_on(serve(Arc::new(config), sandbox, listener));
+    // Whatever still waits for something waits for nobody.
+    runtime.shutdown_background();
+    exit
+}
+
+fn scripts(config: &Config) -> Scripts {
+    Scripts::new(config.tenants.iter().filter_map(|(name, tenant)| {
+        tenant.scripts.as_ref().map(|folder| (name.clone(), folder.clone()))
+    }))
+}
+
+/// The sandbox, as the manager needs it: each task under its tenant's limits.
+struct TenantRunner {
+    config: Arc<Config>,
+    sandbox: Arc<Sandbox>,
+}
+
+impl Runner for TenantRunner {
+    async fn run(&self, task: Arc<Task>, stop: CancellationToken) -> Report {
+        let tenant = self.config.tenants.get(&task.envelope.tenant);
+        let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
+        self.sandbox.run(Job::new(&task, limits), stop).await
+    }
+}
+
+async fn serve(
+    config: Arc<Config>,
+    sandbox: Arc<Sandbox>,
+    listener: TcpListener,
+) -> Result<Exit, CommandError> {
+    let mut leave = Leave::new()?;
+    // Cancel-safe: a broker that is not there yet holds nothing of ours.
+    let broker = tokio::select! {
+        broker = Broker::connect(&config) => broker?,
+        _ = leave.told() => return Ok(Exit::Succeeded),
+    };
+    let runner = Arc::new(TenantRunner { config: config.clone(), sandbox });
+    let (manager, handle) =
+        Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));
+    let connected = broker.connected();
+    let (settled, closed) = (CancellationToken::new(), CancellationToken::new());
+
+    let mut manager = tokio::spawn(manager.run());
+    let broker = tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
+    let node = LiveNode { manager: handle.clone(), connected: connected.clone() };
+    let router = management::router(&config.node, node, config.management.token.clone());
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "management listening");
+    }
+    let server =
+        tokio::spawn(management::serve(listener, router, closed.clone().cancelled_owned()));
+    tokio::spawn(tell_systemd_when_ready(connected));
+
+    leave.told().await;
+    tell_systemd(Notice::Stopping);
+    let drain_timeout = config.manager.drain_timeout;
+    // It has not ended: only a drain ends it.
+    let _ = handle.drain(drain_timeout).await;
+    tokio::select! {
+        _ = &mut manager => {}
+        code = leave.told() => {
+            tracing::warn!("told to leave again, leaving at once");
+            std::process::exit(code);
+        }
+        () = tokio::time::sleep(drain_timeout.saturating_add(GRACE)) => {
+            tracing::warn!("leaving with deliveries that the broker does not let us settle");
+        }
+    }
+    settled.cancel();
+    if timeout(GRACE, broker).await.is_err() {
+        tracing::warn!("the broker does not let go of the connection, dropping it");
+    }
+    closed.cancel();
+    // It bounds its own end.
+    let _ = server.await;
+    tracing::info!("node left");
+    Ok(Exit::Succeeded)
+}
+
+/// The signals that tell a node to leave.
+struct Leave {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Leave {
+    fn new() -> Result<Leave, CommandError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| CommandError::System {
+                what: "listen for signals".into(),
+                source,
+            })
+        };
+        Ok(Leave {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one, and returns the exit code of a process that it ends.
+    async fn told(&mut self) -> i32 {
+        // Cancel-safe: a signal that is not received stays pending.
+        tokio::select! {
+            _ = self.terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            _ = self.interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+        }
+    }
+}
+
+async fn tell_systemd_when_ready(mut connected: tokio::sync::watch::Receiver<bool>) {
+    // It fails only if the broker's task is gone, and then the node leaves.
+    if connected.wait_for(|connected| *connected).await.is_ok() {
+        tracing::info!("node ready");
+        tell_systemd(Notice::Ready);
+    }
+}
+
+fn tell_systemd(notice: Notice) {
+    if let Err(error) = systemd::notify(notice) {
+        tracing::warn!(%error, "systemd not told");
+    }
+}

@@ -1,0 +1,197 @@
+//! The management API of one node, over HTTP: what it runs, stop this, stop all, is it
+//! well. Every request is treated as hostile (`guard`), and every connection is
+//! bounded (`server`).
+//!
+//! It decides nothing about tasks: it asks the manager.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::watch;
+
+use crate::manager::view::{Snapshot, TaskView};
+use crate::manager::{Gone, ManagerHandle};
+use crate::task::TaskId;
+
+mod guard;
+mod server;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use server::{BindError, bind, serve};
+use wire::{Clock, error, json};
+
+/// What a handler may read of a body. None reads any yet.
+const MAX_BODY: usize = 64 << 10;
+
+/// What the API asks of a node: a seam for its tests.
+pub trait Node: Send + Sync + 'static {
+    /// What runs and what waits.
+    fn snapshot(&self) -> impl Future<Output = Result<Snapshot, Gone>> + Send;
+    /// The latest task of that id, if it is held or ended lately.
+    fn find(&self, id: &TaskId) -> impl Future<Output = Result<Option<TaskView>, Gone>> + Send;
+    /// Stops the tasks of that id, and says how many those were.
+    fn stop(&self, id: &TaskId) -> impl Future<Output = Result<usize, Gone>> + Send;
+    /// Stops all tasks, and says how many those were.
+    fn stop_all(&self) -> impl Future<Output = Result<usize, Gone>> + Send;
+    /// Whether it takes tasks; if not, why.
+    fn ready(&self) -> Result<(), &'static str>;
+}
+
+/// A node that runs: its manager, and whether its broker is there.
+pub struct LiveNode<D> {
+    /// Knows the tasks.
+    pub manager: ManagerHandle<D>,
+    /// Whether the broker delivers.
+    pub connected: watch::Receiver<bool>,
+}
+
+impl<D: Send + 'static> Node for LiveNode<D> {
+    fn snapshot(&self) -> impl Future<Output = Result<Snapshot, Gone>> + Send {
+        self.manager.snapshot()
+    }
+
+    fn find(&self, id: &TaskId) -> impl Future<Output = Result<Option<TaskView>, Gone>> + Send {
+        self.manager.find(id)
+    }
+
+    fn stop(&self, id: &TaskId) -> impl Future<Output = Result<usize, Gone>> + Send {
+        self.manager.stop(id)
+    }
+
+    fn stop_all(&self) -> impl Future<Output = Result<usize, Gone>> + Send {
+        self.manager.stop_all()
+    }
+
+    fn ready(&self) -> Result<(), &'static str> {
+        if self.manager.stop_consuming().is_cancelled() {
+            return Err("the node is leaving");
+        }
+        if !*self.connected.borrow() {
+            return Err("the broker does not deliver");
+        }
+        Ok(())
+    }
+}
+
+/// What the handlers share.
+struct Api<N> {
+    name: String,
+    node: N,
+}
+
+/// The whole API for the node of that name. `token` is what its callers must bear; if
+/// there is none, only callers on this machine are let in.
+pub fn router<N: Node>(name: &str, node: N, token: Option<String>) -> Router {
+    let api = Arc::new(Api { name: name.to_owned(), node });
+    let guarded = Router::new()
+        .route("/api/management", get(management::<N>))
+        .route("/api/tasks/{id}", get(task::<N>))
+        .route("/api/tasks/{id}/stop", post(stop::<N>))
+        .route("/api/stop", post(stop_all::<N>))
+        .fallback(async || error(StatusCode::NOT_FOUND, "no such path"))
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(guard::Token::new(token.as_deref()), guard::check_token));
+    Router::new()
+        .route("/healthz", get(async || json(StatusCode::OK, &serde_json::json!({"alive": true}))))
+        .route("/readyz", get(ready::<N>))
+        .method_not_allowed_fallback(no_such_method)
+        .merge(guarded)
+        .layer(from_fn_with_state(guard::Hosts::new(token.as_deref()), guard::check_origin))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(map_response(harden))
+        .with_state(api)
+}
+
+async fn management<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response, Refusal> {
+    let snapshot = api.node.snapshot().await?;
+    Ok(json(StatusCode::OK, &[wire::Node::new(&api.name, &snapshot, &Clock::now())]))
+}
+
+async fn task<N: Node>(
+    State(api): State<Arc<Api<N>>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let id = parse_id(id)?;
+    match api.node.find(&id).await? {
+        Some(view) => Ok(json(StatusCode::OK, &wire::Task::new(&view, &Clock::now()))),
+        None => Err(Refusal::NoSuchTask(id)),
+    }
+}
+
+async fn stop<N: Node>(
+    State(api): State<Arc<Api<N>>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let id = parse_id(id)?;
+    match api.node.stop(&id).await? {
+        0 => Err(Refusal::NoSuchTask(id)),
+        count => Ok(stopped(count)),
+    }
+}
+
+async fn stop_all<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response, Refusal> {
+    Ok(stopped(api.node.stop_all().await?))
+}
+
+async fn ready<N: Node>(State(api): State<Arc<Api<N>>>) -> Response {
+    match api.node.ready() {
+        Ok(()) => json(StatusCode::OK, &serde_json::json!({"ready": true})),
+        Err(reason) => error(StatusCode::SERVICE_UNAVAILABLE, reason),
+    }
+}
+
+async fn no_such_method() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "no such method here")
+}
+
+fn stopped(count: usize) -> Response {
+    json(StatusCode::OK, &serde_json::json!({"stopped": count}))
+}
+
+/// axum has decoded the percent signs.
+fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Refusal> {
+    let Path(id) = id.map_err(|_| Refusal::BadId("id is not UTF-8".into()))?;
+    TaskId::parse(&id).map_err(|invalid| Refusal::BadId(invalid.0))
+}
+
+/// Answers are neither kept nor taken for something else.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Why a handler has nothing to give.
+enum Refusal {
+    BadId(String),
+    NoSuchTask(TaskId),
+    Gone,
+}
+
+impl From<Gone> for Refusal {
+    fn from(Gone: Gone) -> Refusal {
+        Refusal::Gone
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::BadId(reason) => error(StatusCode::BAD_REQUEST, &reason),
+            Refusal::NoSuchTask(id) => {
+                error(StatusCode::NOT_FOUND, &format!("no task {:?} here", id.as_str()))
+            }
+            Refusal::Gone => error(StatusCode::SERVICE_UNAVAILABLE, "the node is leaving"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The wasmtime engine: what compiled code looks like, how many instances fit, and
+//! the clock that cuts their time into slices.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How long an instance computes before another gets its core.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// Native stack of the guest's code. RustPython raises `RecursionError` well before.
+const WASM_STACK: usize = 1 << 20;
+
+/// The fiber that the guest's code and our host functions run on.
+const FIBER_STACK: usize = 2 << 20;
+
+/// Memory images up to this size are mapped copy-on-write. The default of 16 MiB is
+/// below ours, which would then be copied for each instance.
+const DENSE_IMAGE: u64 = 256 << 20;
+
+/// Settings that compiled code depends on: the same where it is made and where it runs.
+fn code_settings() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .memory_guaranteed_dense_image_size(DENSE_IMAGE)
+        // A trap's Python traceback says more than wasm frames, which cost 20 MB of map.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .wasm_relaxed_simd(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false);
+    config
+}
+
+/// An engine that compiles images, and runs one instance at a time.
+pub(super) fn compiling() -> wasmtime::Result<Engine> {
+    Engine::new(&code_settings())
+}
+
+/// An engine that boots an interpreter before its snapshot: compiles fast, runs once.
+pub(super) fn booting() -> wasmtime::Result<Engine> {
+    let mut config = code_settings();
+    config.epoch_interruption(false).cranelift_opt_level(wasmtime::OptLevel::None);
+    Engine::new(&config)
+}
+
+/// An engine with room for `instances` at once, of `memory` bytes each at most.
+pub(super) fn pooled(instances: u32, memory: u64) -> wasmtime::Result<Engine> {
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(instances)
+        .total_memories(instances)
+        .total_tables(instances)
+        .total_stacks(instances)
+        .max_core_instance_size(1 << 20)
+        .table_elements(100_000)
+        .max_memory_size(memory);
+    let mut config = code_settings();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// A thread that advances the engine's epoch at every slice while anything runs.
+pub(super) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<TickerState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct TickerState {
+    running: usize,
+    closing: bool,
+}
+
+impl Shared {
+    fn update(&self, change: impl FnOnce(&mut TickerState)) {
+        // Nothing panics while it holds the lock.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    /// Waits until something runs; `false` when the ticker is closing.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.running == 0 && !state.closing {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.closing
+    }
+}
+
+impl Ticker {
+    /// Starts the thread for `engine`.
+    pub(super) fn start(engine: &Engine) -> std::io::Result<Ticker> {
+        let shared =
+            Arc::new(Shared { state: Mutex::new(TickerState::default()), changed: Condvar::new() });
+        let thread = std::thread::Builder::new().name("roh-epoch".into()).spawn({
+            let (shared, engine) = (shared.clone(), engine.weak());
+            move || tick(&shared, &engine)
+        })?;
+        Ok(Ticker { shared, thread: Some(thread) })
+    }
+
+    /// Keeps the clock going for as long as the guard lives.
+    pub(super) fn run(&self) -> Running {
+        self.shared.update(|state| state.running += 1);
+        Running(self.shared.clone())
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.update(|state| state.closing = true);
+        if let Some(thread) = self.thread.take() {
+            // It only fails if the thread panicked, and then it is gone as well.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn tick(shared: &Shared, engine: &EngineWeak) {
+    while shared.wait() {
+        std::thread::sleep(SLICE);
+        match engine.upgrade() {
+            Some(engine) => engine.increment_epoch(),
+            None => return,
+        }
+    }
+}
+
+/// Keeps the [`Ticker`] ticking.
+pub(super) struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.update(|state| state.running -= 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! The guest's exports as typed calls. Whatever the guest returns is a claim: lengths
+//! are bounded, bytes are decoded, JSON is checked.
+
+use roh_abi::{DecodeError, export, import};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasmtime::{Caller, InstancePre, Linker, Module, Store, TypedFunc};
+
+use super::instance::{Instance, MAX_PANIC_BYTES};
+use super::memory::{Memory, OutOfBounds, Span};
+
+/// Most bytes of a reply beside the result: an exception and its traceback.
+const REPLY_OVERHEAD: u32 = 1 << 20;
+
+/// Longest name of a module that the guest may ask for, in bytes.
+const MAX_NAME_BYTES: u32 = 1024;
+
+/// Everything that the guest may import, linked.
+pub(super) fn linker(module: &Module) -> wasmtime::Result<Linker<Instance>> {
+    let mut linker = Linker::new(module.engine());
+    super::wasi::link(&mut linker, module)?;
+    linker
+        .func_wrap(import::MODULE, import::MODULE_FIND, module_find)?
+        .func_wrap(import::MODULE, import::MODULE_READ, module_read)?
+        .func_wrap(import::MODULE, import::PANICKED, panicked)?;
+    Ok(linker)
+}
+
+fn module_find(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<i64> {
+    if len.cast_unsigned() > MAX_NAME_BYTES {
+        return Err(OutOfBounds.into());
+    }
+    let memory = Memory::of(&mut caller);
+    let name = String::from_utf8_lossy(memory.bytes(Span { ptr, len })?).into_owned();
+    let instance = caller.data_mut();
+    let answer = instance.scripts.find(&instance.tenant, &name);
+    instance.answer = roh_abi::encode(&answer);
+    Ok(instance.answer.len() as i64)
+}
+
+fn module_read(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<()> {
+    let answer = std::mem::take(&mut caller.data_mut().answer);
+    if len.cast_unsigned() as usize != answer.len() {
+        return Err(OutOfBounds.into());
+    }
+    Ok(Memory::of(&mut caller).write(ptr, &answer)?)
+}
+
+fn panicked(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<()> {
+    let len = len.cast_unsigned().min(MAX_PANIC_BYTES as u32).cast_signed();
+    let memory = Memory::of(&mut caller);
+    let message = String::from_utf8_lossy(memory.bytes(Span { ptr, len })?).into_owned();
+    caller.data_mut().panic = Some(message);
+    Ok(())
+}
+
+/// The guest broke the boundary's rules.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Breach {
+    #[error("the guest does not export {0:?}")]
+    NoExport(&'static str),
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    #[error("the guest's reply is {0}")]
+    Undecodable(#[from] DecodeError),
+    #[error("the guest's reply has {0} bytes, more than it may")]
+    ReplyTooLong(u32),
+}
+
+/// A live instance of the guest.
+pub(super) struct Guest {
+    pub(super) store: Store<Instance>,
+    instance: wasmtime::Instance,
+    alloc: TypedFunc<i32, i32>,
+}
+
+impl Guest {
+    /// Makes an instance from its image.
+    pub(super) async fn start(
+        image: &InstancePre<Instance>,
+        data: Instance,
+    ) -> wasmtime::Result<Guest> {
+        let mut store = Store::new(image.module().engine(), data);
+        store.limiter(|instance| &mut instance.memory_limit);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| Ok(store.data().end_slice()?));
+        let instance = image.instantiate_async(&mut store).await?;
+        let memory = instance
+            .get_memory(&mut store, export::MEMORY)
+            .ok_or(Breach::NoExport(export::MEMORY))?;
+        store.data_mut().memory = Some(memory);
+        let alloc = instance.get_typed_func(&mut store, export::ALLOC)?;
+        Ok(Guest { store, instance, alloc })
+    }
+
+    /// Hands `message` to the export `name` and reads its reply, which may hold
+    /// `payload` bytes beside what an exception takes.
+    pub(super) async fn call<M: Serialize, R: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+        message: &M,
+        payload: u32,
+    ) -> wasmtime::Result<R> {
+        let store = &mut self.store;
+        let message = roh_abi::encode(message);
+        let len = i32::try_from(message.len()).map_err(|_| OutOfBounds)?;
+        let ptr = self.alloc.call_async(&mut *store, len).await?;
+        let memory = store.data().memory.ok_or(Breach::NoExport(export::MEMORY))?;
+        memory.write(&mut *store, ptr.cast_unsigned() as usize, &message)?;
+        drop(message);
+        let function = self.instance.get_typed_func::<(i32, i32), i64>(&mut *store, name)?;
+        let reply = function.call_async(&mut *store, (ptr, len)).await?.cast_unsigned();
+        let (ptr, len) = ((reply >> 32) as u32, reply as u32);
+        if len > payload.saturating_add(REPLY_OVERHEAD) {
+            return Err(Breach::ReplyTooLong(len).into());
+        }
+        let (start, end) = (ptr as usize, ptr as usize + len as usize);
+        let bytes = memory.data(&*store).get(start..end).ok_or(OutOfBounds)?;
+        Ok(roh_abi::decode(bytes).map_err(Breach::from)?)
+    }
+
+    /// Size of its linear memory in bytes. It never shrinks, so this is its peak.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store) as u64)
+    }
+}

@@ -1,0 +1,152 @@
+//! Makes an image: boots the guest, takes a snapshot of its memory, compiles that.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use roh_abi::{ABI_VERSION, Call, Load, Loaded, Reply, export};
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Engine, Module, Store, Val};
+use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
+
+use super::{ImageError, Progress, Stage};
+use crate::config::Limits;
+use crate::sandbox::guest::{Guest, linker};
+use crate::sandbox::instance::Instance;
+use crate::sandbox::{Scripts, engine};
+use crate::task::TenantName;
+
+/// A compiled image, and what it says of itself.
+pub(super) struct Built {
+    pub(super) code: Vec<u8>,
+    pub(super) python: String,
+    pub(super) memory_bytes: u64,
+}
+
+/// Builds the image of `guest`, which was read from `path`.
+pub(super) fn build(
+    engine: &Engine,
+    path: &Path,
+    guest: &[u8],
+    progress: Progress,
+) -> Result<Built, ImageError> {
+    let failed = |source| ImageError::Build { path: path.to_owned(), source };
+    let snapshot =
+        snapshot(guest, progress).map_err(|error| match error.downcast::<OtherVersion>() {
+            Ok(OtherVersion(found)) => ImageError::Version { path: path.to_owned(), found },
+            Err(error) => failed(error),
+        })?;
+    progress(Stage::Compiling);
+    let module = Module::new(engine, &snapshot).map_err(failed)?;
+    let code = module.serialize().map_err(failed)?;
+    let (python, memory_bytes) = block_on(try_out(&module)).map_err(failed)?;
+    Ok(Built { code, python, memory_bytes })
+}
+
+/// Polls a future that waits for nothing outside: the guest boots without sleeping.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime without I/O needs nothing of the system")
+        .block_on(future)
+}
+
+/// The guest was built for another version of the boundary.
+#[derive(Debug, thiserror::Error)]
+#[error("another version of the boundary: {0}")]
+struct OtherVersion(u32);
+
+/// The guest with its memory as it is once Python has booted.
+fn snapshot(guest: &[u8], progress: Progress) -> wasmtime::Result<Vec<u8>> {
+    progress(Stage::Preparing);
+    let mut wizer = Wizer::new();
+    wizer.init_func(export::BOOT);
+    let (context, instrumented) = wizer.instrument(guest)?;
+    let module = Module::new(&engine::booting()?, &instrumented)?;
+    progress(Stage::Booting);
+    block_on(async {
+        let mut booted = Booted::boot(&module).await?;
+        wizer.snapshot(&context, &mut booted).await
+    })
+}
+
+/// An instance's data outside of any task: no scripts, the least that boots.
+fn no_task() -> Instance {
+    let limits = Limits { memory: 1 << 30, ..Limits::default() };
+    let scripts = Arc::new(Scripts::default());
+    Instance::new(TenantName::new(""), scripts, &limits, CancellationToken::new())
+}
+
+/// A guest that has booted and now holds still.
+struct Booted {
+    store: Store<Instance>,
+    instance: wasmtime::Instance,
+}
+
+impl Booted {
+    async fn boot(module: &Module) -> wasmtime::Result<Booted> {
+        let mut store = Store::new(module.engine(), no_task());
+        store.limiter(|instance| &mut instance.memory_limit);
+        let instance = linker(module)?.instantiate_async(&mut store, module).await?;
+        let version = instance.get_typed_func::<(), i32>(&mut store, export::ABI_VERSION)?;
+        let version = version.call_async(&mut store, ()).await?.cast_unsigned();
+        if version != ABI_VERSION {
+            return Err(OtherVersion(version).into());
+        }
+        // What a linker calls a reactor's constructor.
+        for function in ["_initialize", export::BOOT] {
+            if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, function) {
+                function.call_async(&mut store, ()).await.map_err(|error| {
+                    let data = store.data_mut();
+                    let said = data.panic.take().unwrap_or_else(|| data.stderr.take());
+                    error.context(format!("Python does not boot: {said}"))
+                })?;
+            }
+        }
+        Ok(Booted { store, instance })
+    }
+}
+
+impl InstanceState for Booted {
+    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
+        let global = self.instance.get_global(&mut self.store, name);
+        match global.expect("wizer exports the globals that it asks for").get(&mut self.store) {
+            Val::I32(x) => SnapshotVal::I32(x),
+            Val::I64(x) => SnapshotVal::I64(x),
+            Val::F32(x) => SnapshotVal::F32(x),
+            Val::F64(x) => SnapshotVal::F64(x),
+            Val::V128(x) => SnapshotVal::V128(x.as_u128()),
+            _ => unreachable!("wizer refuses globals that hold references"),
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let memory = self.instance.get_memory(&mut self.store, name);
+        contents(memory.expect("wizer exports the memory that it asks for").data(&self.store));
+    }
+}
+
+/// Runs a first script in the image: an image that can't is not kept. Returns the
+/// interpreter's version and the memory that it starts with.
+async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
+    let image = linker(module)?.instantiate_pre(module)?;
+    let mut guest = Guest::start(&image, no_task()).await?;
+    let memory_bytes = guest.memory_bytes();
+    let load = Load::Inline {
+        file: "version.py".into(),
+        source: "import sys\ndef main():\n    return sys.version\n".into(),
+    };
+    let loaded: Loaded = guest.call(export::LOAD, &load, 0).await?;
+    let call = Call {
+        function: "main".into(),
+        args: "[]".into(),
+        kwargs: "{}".into(),
+        result_limit: 1 << 16,
+    };
+    match (loaded, guest.call(export::CALL, &call, call.result_limit).await?) {
+        (Loaded::Ready, Reply::Returned(json)) => {
+            Ok((serde_json::from_str(&json).unwrap_or(json), memory_bytes))
+        }
+        other => Err(wasmtime::format_err!("a first script ended with {other:?}")),
+    }
+}

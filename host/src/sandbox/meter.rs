@@ -1,0 +1,101 @@
+//! Time on a core: measured around each poll of an instance's future, by the clock of
+//! the thread that polls it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Marks that no thread is polling the instance.
+const OFF_CORE: u64 = u64::MAX;
+
+/// How long an instance has been on a core.
+///
+/// One thread at a time polls an instance and reads its meter; the atomics only carry
+/// the values from one polling thread to the next.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// Nanoseconds of the slices that ended.
+    ended: AtomicU64,
+    /// The polling thread's CPU clock, in nanoseconds, when this slice began.
+    began: AtomicU64,
+}
+
+impl Meter {
+    pub(super) fn new() -> Meter {
+        Meter { ended: AtomicU64::new(0), began: AtomicU64::new(OFF_CORE) }
+    }
+
+    /// Time on a core so far, this slice included if the caller is on it.
+    pub(super) fn cpu(&self) -> Duration {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let slice = match self.began.load(Ordering::Relaxed) {
+            OFF_CORE => 0,
+            began => thread_cpu().saturating_sub(began),
+        };
+        Duration::from_nanos(ended + slice)
+    }
+
+    fn enter(&self) {
+        self.began.store(thread_cpu(), Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        let total = u64::try_from(self.cpu().as_nanos()).unwrap_or(u64::MAX);
+        self.ended.store(total, Ordering::Relaxed);
+        self.began.store(OFF_CORE, Ordering::Relaxed);
+    }
+}
+
+/// CPU time of the calling thread, in nanoseconds.
+fn thread_cpu() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+/// A future whose polls a [`Meter`] measures.
+pub(super) struct Metered<F> {
+    meter: Arc<Meter>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Metered<F> {
+    pub(super) fn new(meter: Arc<Meter>, future: F) -> Metered<F> {
+        Metered { meter, future: Box::pin(future) }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.meter.enter();
+        let poll = self.future.as_mut().poll(cx);
+        self.meter.leave();
+        poll
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn counts_work_and_not_waiting() {
+        let meter = Arc::new(Meter::new());
+        Metered::new(meter.clone(), async {
+            let mut x = 1u64;
+            for i in 0..3_000_000u64 {
+                x = std::hint::black_box(x.wrapping_mul(31).wrapping_add(i));
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        })
+        .await;
+        let cpu = meter.cpu();
+        assert!(cpu > Duration::from_micros(100), "{cpu:?}");
+        assert!(cpu < Duration::from_millis(290), "{cpu:?}");
+    }
+}
