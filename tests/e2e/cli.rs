@@ -108,7 +108,9 @@ fn logs_hold_nothing_of_a_message(rabbit: &Rabbit) {
         let client = Client::connect(rabbit).await;
         let body = br#"{"script": "def main():\n    raise ValueError('top-secret')\n"}"#;
         // The broker returns the reply, and the message is dead-lettered.
-        let of = lapin::BasicProperties::default().with_reply_to("no-such-queue".into());
+        let of = lapin::BasicProperties::default()
+            .with_correlation_id("top-secret".into())
+            .with_reply_to("no-such-queue".into());
         client.publish(&settings.exchange, "", body, of).await;
         client.take(&settings.dead).await;
     });
