@@ -49,7 +49,7 @@ def main():
         task_id = str(uuid.uuid4())
         properties = pika.BasicProperties(
             content_type="application/json",
-            delivery_mode=pika.DeliveryMode.Persistent.value,
+            delivery_mode=2,  # survives a restart of the broker
             message_id=task_id,
             correlation_id=task_id,
             reply_to=replies,

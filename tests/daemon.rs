@@ -1,7 +1,7 @@
 //! The daemon under test: the built `roh` binary with a configuration file.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -75,6 +75,16 @@ impl Settings {
         }
     }
 
+    /// Writes a configuration file whose management listens on that port.
+    ///
+    /// # Panics
+    /// The folder can't be written to.
+    pub fn write(&self, folder: &Path, port: u16) -> PathBuf {
+        let path = folder.join("roh.toml");
+        fs::write(&path, self.toml(port)).expect("written");
+        path
+    }
+
     fn toml(&self, port: u16) -> String {
         let Settings { node, url, exchange, queue, dead, watermark, waiting_limit, more } = self;
         format!(
@@ -132,8 +142,7 @@ impl Daemon {
     pub fn launch(settings: &Settings, environment: &[(&str, &str)]) -> Daemon {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        let config = folder.path().join("roh.toml");
-        fs::write(&config, settings.toml(port)).expect("written");
+        let config = settings.write(folder.path(), port);
         let log = File::create(folder.path().join("log")).expect("created");
         let mut command = bound_command(roh());
         command

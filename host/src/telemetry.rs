@@ -10,6 +10,10 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::config::{Log, LogFormat};
 
+/// What is left out unless the filter names it. The broker module says itself what goes
+/// wrong, and these would add whole messages of the clients'.
+const QUIET: &str = "lapin=off,rustls_platform_verifier=off";
+
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -30,11 +34,9 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
         Some(filter) => (filter, "RUST_LOG"),
         None => (log.level.clone(), "the configuration"),
     };
-    let filter = EnvFilter::builder().parse(&filter).map_err(|source| TelemetryError::Filter {
-        filter,
-        origin,
-        source,
-    })?;
+    let filter = EnvFilter::builder()
+        .parse(format!("{QUIET},{filter}"))
+        .map_err(|source| TelemetryError::Filter { filter, origin, source })?;
     let colors = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match log.format {

@@ -17,7 +17,7 @@ for _ in range(900):
     deep = [deep]
 channel.basic_publish(
     exchange,
-    "",
+    b"\xfe",
     b'{"task": "a.b"}',
     pika.BasicProperties(
         message_id=b"\xff\xfe",

@@ -12,7 +12,7 @@ use roh_tests::process::free_port;
 use roh_tests::rabbit::Rabbit;
 
 use crate::amqp::{Client, SOON, arguments, run};
-use crate::broker::{Arrival, Node, TASK, config, failed, finish, settle, succeeded};
+use crate::node::{Arrival, Node, TASK, config, failed, finish, settle, succeeded};
 
 crate::tests![
     wrong_credentials_end_the_first_connect,

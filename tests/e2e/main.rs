@@ -7,8 +7,10 @@ mod amqp;
 mod bad_input;
 mod broker;
 mod broker_trouble;
+mod cli;
 mod daemon;
 mod image;
+mod node;
 mod run;
 
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         broker_trouble::TESTS,
         daemon::TESTS,
         bad_input::TESTS,
+        cli::TESTS,
         image::TESTS,
         run::TESTS,
     ]

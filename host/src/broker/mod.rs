@@ -36,7 +36,9 @@ use crate::task::{Envelope, Refused, Task};
 
 /// Between attempts at a session: grows from the first to the last, times a random
 /// factor of up to two, so that a cluster's nodes do not all knock at once.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// A session that lasted as long was in order.
+const STABLE: Duration = Duration::from_secs(10);
 
 /// A message that the broker delivered and that is not settled yet. Dropped without
 /// being settled, it stays unsettled until its session ends.
@@ -164,7 +166,7 @@ impl Broker {
             match Session::open(SessionId(0), &plan).await {
                 Ok(opened) => break opened,
                 Err(error) if error.mended_by() == MendedBy::Person => return Err(error),
-                Err(error) => backoff.wait(&error).await,
+                Err(error) => backoff.wait_after(&error).await,
             }
         };
         tracing::info!(broker = %plan.address, "connected to the broker");
@@ -198,14 +200,20 @@ impl Broker {
             connected.send_replace(false);
             let Ended::Lost(error) = ended else { return };
             inbox.session_lost(id).await;
+            match error.mended_by() {
+                MendedBy::Time => tracing::warn!(%error, "broker session lost"),
+                MendedBy::Person => tracing::error!(%error, "broker session lost"),
+            }
             if stop_consuming.is_cancelled() {
-                tracing::warn!(%error, "broker session lost while leaving");
                 return;
             }
-            backoff.forget_if_stable(since.elapsed());
+            // One that opens and fails at once must not hammer the broker.
+            if since.elapsed() > STABLE {
+                backoff = Backoff::new();
+            }
             // Cancel-safe: a session that is being opened holds no deliveries.
             let reopened = tokio::select! {
-                reopened = reopen(&plan, &mut sessions, &mut backoff, &error) => reopened,
+                reopened = reopen(&plan, &mut sessions, &mut backoff) => reopened,
                 () = stop_consuming.cancelled() => return,
             };
             opened = reopened;
@@ -214,19 +222,14 @@ impl Broker {
     }
 }
 
-async fn reopen(
-    plan: &Plan,
-    sessions: &mut u64,
-    backoff: &mut Backoff,
-    lost: &BrokerError,
-) -> Opened {
-    backoff.wait(lost).await;
+async fn reopen(plan: &Plan, sessions: &mut u64, backoff: &mut Backoff) -> Opened {
+    tokio::time::sleep(backoff.next()).await;
     loop {
         let id = SessionId(*sessions);
         *sessions += 1;
         match Session::open(id, plan).await {
             Ok(opened) => return opened,
-            Err(error) => backoff.wait(&error).await,
+            Err(error) => backoff.wait_after(&error).await,
         }
     }
 }
@@ -245,24 +248,16 @@ impl Backoff {
         Backoff(delays.build())
     }
 
-    async fn wait(&mut self, error: &BrokerError) {
-        let delay = self.0.next().unwrap_or(BACKOFF.1);
-        match error.mended_by() {
-            MendedBy::Time => {
-                tracing::warn!(%error, retry_in = ?delay, "broker session lost or not opened");
-            }
-            MendedBy::Person => {
-                tracing::error!(%error, retry_in = ?delay, "broker refuses the session");
-            }
-        }
-        tokio::time::sleep(delay).await;
+    fn next(&mut self) -> Duration {
+        self.0.next().unwrap_or(BACKOFF.1)
     }
 
-    /// A session that opens and fails at once must not hammer the broker; one that
-    /// lasted was in order.
-    fn forget_if_stable(&mut self, lasted: Duration) {
-        if lasted > BACKOFF.1 {
-            *self = Backoff::new();
+    async fn wait_after(&mut self, error: &BrokerError) {
+        let retry_in = self.next();
+        match error.mended_by() {
+            MendedBy::Time => tracing::warn!(%error, ?retry_in, "no broker session"),
+            MendedBy::Person => tracing::error!(%error, ?retry_in, "no broker session"),
         }
+        tokio::time::sleep(retry_in).await;
     }
 }

@@ -3,8 +3,8 @@
 //! headers to the end of its stack. Any client can send either, by mistake even (an id
 //! from `uuid.bytes`), and the message would come again in each new session.
 //!
-//! Changes bytes in place, never their number. Knows frames and content headers, and
-//! nothing of methods or bodies.
+//! Changes bytes in place, never their number. Knows frames, the method that delivers a
+//! message and the header of its content; nothing of other methods, or of bodies.
 
 use std::io;
 use std::pin::Pin;
@@ -87,12 +87,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Mended<S> {
 
 /// Kind, channel and size: what each frame begins with.
 const FRAME_PREFIX: usize = 7;
+/// The frame that holds a method.
+const METHOD: u8 = 1;
 /// The frame that holds a message's properties.
 const CONTENT_HEADER: u8 = 2;
-/// The kinds of frames that there are; anything else is not AMQP, and lapin's to refuse.
-const FRAME_KINDS: [u8; 4] = [1, CONTENT_HEADER, 3, 8];
+/// Bodies and heartbeats. Any other kind is not AMQP, and lapin's to refuse.
+const UNTOUCHED: [u8; 2] = [3, 8];
+/// Class and method of `basic.deliver`.
+const BASIC_DELIVER: [u8; 4] = [0, 60, 0, 60];
 
-/// Cuts a stream of bytes into frames, and mends the content headers among them.
+/// Cuts a stream of bytes into frames, and mends methods and content headers.
 #[derive(Default)]
 struct Mender {
     /// Bytes of a frame that can't be handed on before more have come.
@@ -124,7 +128,7 @@ impl Mender {
     /// Bytes until it is known what to do with those that are held.
     fn missing(&self) -> usize {
         let needed = match self.held.first() {
-            Some(&CONTENT_HEADER) if self.held.len() >= FRAME_PREFIX => self.frame_len(),
+            Some(&(METHOD | CONTENT_HEADER)) if self.held.len() >= FRAME_PREFIX => self.frame_len(),
             _ => FRAME_PREFIX,
         };
         needed - self.held.len()
@@ -138,18 +142,28 @@ impl Mender {
 
     fn release(&mut self) {
         match self.held[0] {
-            CONTENT_HEADER => mend(&mut self.held[FRAME_PREFIX..]),
-            kind if FRAME_KINDS.contains(&kind) => self.passing = self.frame_len() - FRAME_PREFIX,
+            METHOD => mend_method(&mut self.held[FRAME_PREFIX..]),
+            CONTENT_HEADER => mend_header(&mut self.held[FRAME_PREFIX..]),
+            kind if UNTOUCHED.contains(&kind) => self.passing = self.frame_len() - FRAME_PREFIX,
             _ => self.passing = usize::MAX,
         }
         self.ready.append(&mut self.held);
     }
 }
 
+/// Mends a delivery as far as it can be followed; lapin refuses the rest.
+fn mend_method(payload: &mut [u8]) {
+    let mut cursor = Cursor { rest: payload };
+    if cursor.take(BASIC_DELIVER.len()).is_some_and(|method| method == BASIC_DELIVER) {
+        let _ = cursor.delivery();
+    }
+}
+
 /// Mends a content header as far as it can be followed; lapin refuses the rest.
-fn mend(payload: &mut [u8]) {
+fn mend_header(payload: &mut [u8]) {
+    let mut cursor = Cursor { rest: payload };
     // Class, weight and body size.
-    let _ = Cursor { rest: payload }.skip(12).and_then(|mut properties| properties.properties());
+    let _ = cursor.take(12).and_then(|_| cursor.properties());
 }
 
 /// What a property or a field of a table is made of.
@@ -167,8 +181,12 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    fn skip(mut self, count: usize) -> Option<Cursor<'a>> {
-        self.take(count).map(|_| self)
+    /// Consumer tag, delivery tag and a flag, exchange, routing key.
+    fn delivery(&mut self) -> Option<()> {
+        self.short_string()?;
+        self.take(8 + 1)?;
+        self.short_string()?;
+        self.short_string()
     }
 
     fn properties(&mut self) -> Option<()> {
@@ -288,6 +306,8 @@ mod tests {
         let mut table = table.to_vec();
         table[2] = 0x1a;
         expected.extend(header(&table, b"a\x1a\x1a\xc3\xa9\x1a"));
+        sent.extend(frame(1, b"\0\x3c\0\x3c\x01t\0\0\0\0\0\0\0\xff\0\x01e\x02\xffk"));
+        expected.extend(frame(1, b"\0\x3c\0\x3c\x01t\0\0\0\0\0\0\0\xff\0\x01e\x02\x1ak"));
         for more in [frame(3, b"\xff\xfebody"), frame(8, b""), header(b"", b"ok")] {
             sent.extend(&more);
             expected.extend(&more);
