@@ -5,6 +5,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 target := env("CARGO_TARGET_DIR", "target")
 roh := target / "release/roh"
 
+# All that runs on the host. Built in one call, so that it shares its dependencies.
+ours := "-p roh -p roh-publisher -p roh-tests"
+
 # Lists the recipes
 default:
     @just --list
@@ -24,13 +27,11 @@ guest:
 # Builds roh and its interpreter image (10 minutes the first time)
 build: guest
     @echo "build: compiling roh (4 minutes the first time)" >&2
-    cargo build --release --locked
+    cargo build --release --locked {{ ours }}
     {{ roh }} image build
 
 # Shows ROH at work: a private RabbitMQ, a daemon, a mix of tasks, what became of each
 demo: setup build
-    @echo "demo: compiling the demo" >&2
-    cargo build --release --locked -p roh-tests --bin roh-demo
     {{ target }}/release/roh-demo
 
 # Runs a node with a configuration of yours
@@ -40,7 +41,7 @@ serve config: build
 # Checks format, lints and docs
 check:
     cargo fmt --all --check
-    cargo clippy --locked --all-targets -p roh-abi -p roh -p roh-tests -p roh-publisher -- -D warnings
+    cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
 
 # Runs every test, the end-to-end ones against a private RabbitMQ (20 minutes the first time)
@@ -48,7 +49,6 @@ test: setup build
     @echo "test: unit tests (compiling them takes 3 minutes the first time)" >&2
     cargo test --release --locked -p roh-abi -p roh
     @echo "test: end-to-end tests" >&2
-    cargo build --release --locked -p roh -p roh-publisher -p roh-tests
     cargo test --release --locked -p roh-tests
 
 # What CI runs
