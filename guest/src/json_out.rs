@@ -97,7 +97,7 @@ impl Writer<'_> {
         self.push("[")?;
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                self.push(", ")?;
+                self.push(",")?;
             }
             let here = Place {
                 container: list,
@@ -120,10 +120,10 @@ impl Writer<'_> {
         self.push("{")?;
         for (index, (key, value)) in dict.into_iter().enumerate() {
             if index > 0 {
-                self.push(", ")?;
+                self.push(",")?;
             }
             self.key(&key, place)?;
-            self.push(": ")?;
+            self.push(":")?;
             let here = Place {
                 container: object,
                 step: Step::Key(&key),
