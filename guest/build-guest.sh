@@ -41,6 +41,12 @@ die() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# Flags for rustc as cargo reads them from its environment, whatever they contain.
+encoded() {
+    local IFS=$'\x1f'
+    printf '%s' "$*"
+}
+
 # A folder that is gone when the script ends, however it ends.
 scratch=
 make_scratch() {
@@ -148,8 +154,14 @@ build_sysroot() {
     printf '[package]\nname = "nothing"\nversion = "0.0.0"\nedition = "2024"\n[profile.release]\npanic = "abort"\n[workspace]\n' \
         >"$scratch/crate/Cargo.toml"
     printf '#![no_std]\n' >"$scratch/crate/src/lib.rs"
+    # With bitcode, or the guest's link-time optimisation could not see into it; and
+    # without the names of this machine's folders.
+    local flags=(
+        -L "native=$libc" -C embed-bitcode=yes
+        "--remap-path-prefix=$scratch=/rust" "--remap-path-prefix=$library=/rust/library"
+    )
     (cd "$scratch/crate" &&
-        RUSTC=$scratch/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-L native=$libc" \
+        RUSTC=$scratch/rustc RUSTC_BOOTSTRAP=1 CARGO_ENCODED_RUSTFLAGS=$(encoded "${flags[@]}") \
             CARGO_TARGET_DIR=$scratch/crate/target \
             "$toolchain/bin/cargo" build --quiet --release --target "$TARGET" -Zbuild-std=std,panic_abort) ||
         die "the standard library could not be built from $library"
@@ -191,13 +203,16 @@ ensure_target() {
 # ----------------------------------------------------------------- the guest
 
 build_guest() {
-    local flags=(-C 'target-feature=+simd128,+bulk-memory')
-    [[ -n $private_sysroot ]] && flags+=(--sysroot "$private_sysroot")
+    local flags=(
+        -C 'target-feature=+simd128,+bulk-memory'
+        # The same wasm on every machine, without the names of its folders.
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/roh"
+    )
+    if [[ -n $private_sysroot ]]; then flags+=(--sysroot "$private_sysroot"); fi
     say "building the interpreter (4 minutes from nothing on 2 cores, 2 after a change)"
-    # The flags of the user's own builds are not for this target. RustPython's
-    # parser declares a newer rustc than it needs.
-    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-    (cd "$root" && CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="${flags[*]}" \
+    # RustPython's parser declares a newer rustc than it needs. The flags are for
+    # this target only, and stand in for those of the user's own builds.
+    (cd "$root" && CARGO_ENCODED_RUSTFLAGS=$(encoded "${flags[@]}") \
         cargo build --locked --ignore-rust-version --profile guest -p roh-guest --target "$TARGET" "$@")
 
     local built=$target_dir/$TARGET/guest/roh_guest.wasm wasm=$target_dir/roh_guest.wasm

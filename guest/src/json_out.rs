@@ -90,7 +90,7 @@ impl Writer<'_> {
         self.push("[")?;
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                self.push(", ")?;
+                self.push(",")?;
             }
             let here = Place { container: list, step: Step::Index(index), parent: place, depth };
             self.value(item, Some(&here))?;
@@ -108,10 +108,10 @@ impl Writer<'_> {
         self.push("{")?;
         for (index, (key, value)) in dict.into_iter().enumerate() {
             if index > 0 {
-                self.push(", ")?;
+                self.push(",")?;
             }
             self.key(&key, place)?;
-            self.push(": ")?;
+            self.push(":")?;
             let here = Place { container: object, step: Step::Key(&key), parent: place, depth };
             self.value(&value, Some(&here))?;
         }
