@@ -10,5 +10,7 @@ fn main() {
         println!("cargo::rustc-link-arg-cdylib=-zstack-size={STACK}");
         // The stack ends at address 0: an overflow traps, it writes over nothing.
         println!("cargo::rustc-link-arg-cdylib=--stack-first");
+        // From it, the host tells such a trap from others.
+        println!("cargo::rustc-link-arg-cdylib=--export=__stack_pointer");
     }
 }

@@ -65,13 +65,6 @@ extern "C" fn roh_boot() {
     interpreter::boot();
 }
 
-/// Draws new random state from the host, for an instance that starts from a
-/// snapshot taken after `roh_load`. `roh_load` does so by itself.
-#[unsafe(no_mangle)]
-extern "C" fn roh_reseed() {
-    interpreter::with(interpreter::Guest::reseed);
-}
-
 #[unsafe(no_mangle)]
 extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
     let load: Load = receive(&take(ptr, len));

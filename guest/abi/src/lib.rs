@@ -24,6 +24,8 @@ pub mod export {
     /// `(ptr, len) -> ptr << 32 | len`: takes a [`Call`](super::Call), returns a
     /// [`Reply`](super::Reply).
     pub const CALL: &str = "roh_call";
+    /// Global `i32`: the top of the guest's stack in its memory, which grows down to 0.
+    pub const STACK_POINTER: &str = "__stack_pointer";
     /// The linear memory.
     pub const MEMORY: &str = "memory";
 }

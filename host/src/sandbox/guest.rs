@@ -119,6 +119,16 @@ impl Guest {
         Ok(roh_abi::decode(bytes).map_err(Breach::from)?)
     }
 
+    /// Whether its stack in linear memory ran out. An access below its end, at address 0,
+    /// traps as one out of bounds.
+    pub(super) fn stack_ran_out(&mut self) -> bool {
+        /// A function that calls no other need not have moved the pointer past the end.
+        const NEAR_THE_END: i32 = 16 << 10;
+        let pointer = self.instance.get_global(&mut self.store, export::STACK_POINTER);
+        let pointer = pointer.and_then(|pointer| pointer.get(&mut self.store).i32());
+        pointer.is_some_and(|pointer| pointer < NEAR_THE_END)
+    }
+
     /// Size of its linear memory in bytes. It never shrinks, so this is its peak.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store) as u64)

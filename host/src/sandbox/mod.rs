@@ -192,7 +192,7 @@ impl Shared {
                 Outcome::OutOfMemory(limits.memory)
             }
             Ok(outcome) => outcome,
-            Err(error) => why_it_ended(&error, guest.store.data(), &limits),
+            Err(error) => why_it_ended(&error, &mut guest, &limits),
         };
         let memory_bytes = guest.memory_bytes();
         let instance = guest.store.data_mut();
@@ -250,7 +250,7 @@ fn failed(exception: roh_abi::Exception) -> Outcome {
 }
 
 /// The outcome of an instance that ended without a reply.
-fn why_it_ended(error: &wasmtime::Error, instance: &Instance, limits: &Limits) -> Outcome {
+fn why_it_ended(error: &wasmtime::Error, guest: &mut Guest, limits: &Limits) -> Outcome {
     if let Some(interrupt) = error.downcast_ref::<Interrupt>() {
         return match interrupt {
             Interrupt::Cpu => Outcome::Timeout(TimeLimit::Cpu, limits.cpu),
@@ -263,8 +263,15 @@ fn why_it_ended(error: &wasmtime::Error, instance: &Instance, limits: &Limits) -
             }),
         };
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => Outcome::Failed(Exception {
+    let trap = error.downcast_ref::<Trap>();
+    let too_deep = match trap {
+        Some(Trap::StackOverflow) => true,
+        Some(Trap::MemoryOutOfBounds) => guest.stack_ran_out(),
+        _ => false,
+    };
+    let instance = guest.store.data();
+    match trap {
+        Some(_) if too_deep => Outcome::Failed(Exception {
             kind: "RecursionError".into(),
             message: "maximum recursion depth exceeded".into(),
             traceback: String::new(),
@@ -275,7 +282,7 @@ fn why_it_ended(error: &wasmtime::Error, instance: &Instance, limits: &Limits) -
         {
             Outcome::OutOfMemory(limits.memory)
         }
-        trap => Outcome::Crashed(match (&instance.panic, trap) {
+        _ => Outcome::Crashed(match (&instance.panic, trap) {
             (Some(panic), _) => format!("the interpreter panicked: {panic}"),
             (None, Some(trap)) => format!("the instance trapped: {trap}"),
             (None, None) => format!("the instance failed: {error:#}"),

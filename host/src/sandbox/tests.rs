@@ -21,6 +21,7 @@ fn guest(call: &str) -> Vec<u8> {
             (import "roh" "panicked" (func $panicked (param i32 i32)))
             (import "roh" "module_read" (func $module_read (param i32 i32)))
             (memory (export "memory") 1)
+            (global $stack (export "__stack_pointer") (mut i32) (i32.const 60000))
             (data (i32.const 0) "\00")
             (data (i32.const 16) "\00\0242")
             (data (i32.const 32) "\00\03{{x}}")
@@ -172,6 +173,13 @@ async fn tells_apart_how_an_instance_breaks() {
     assert!(name == "crashed" && reason.contains("it broke"), "{name}: {reason}");
     let (name, reason) = status("(call $deeper) (i64.const 0)").await;
     assert!(name == "failed" && reason.starts_with("RecursionError"), "{name}: {reason}");
+    // The other stack, in memory: below its end there is nothing, and only then it is that.
+    let below = "(global.set $stack (i32.const -100))
+                 (i32.store (global.get $stack) (i32.const 1)) (i64.const 0)";
+    let (name, reason) = status(below).await;
+    assert!(name == "failed" && reason.starts_with("RecursionError"), "{name}: {reason}");
+    let (name, reason) = status("(i32.store (i32.const -100) (i32.const 1)) (i64.const 0)").await;
+    assert!(name == "crashed" && reason.contains("out of bounds"), "{name}: {reason}");
     let (name, reason) = status("(call $exit (i32.const 3)) (i64.const 0)").await;
     assert!(name == "failed" && reason.starts_with("SystemExit"), "{name}: {reason}");
 }
