@@ -13,9 +13,12 @@ use serde_json::value::RawValue;
 /// Longest id in bytes: that of an AMQP short string.
 const MAX_ID_BYTES: usize = 255;
 
+/// Longest name of a module or a function in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 500;
+
 /// A task's id, as the client chose it or as the node made it. Not unique: a client
 /// may send one twice, and a redelivery keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TaskId(Arc<str>);
 
 impl TaskId {
@@ -36,6 +39,13 @@ impl TaskId {
     /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Debug for TaskId {
+    /// Quoted and escaped, for logs: a client chose it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -286,6 +296,9 @@ impl TaskMessage<'_> {
         let code = match (self.script, self.task) {
             (Some(source), function) => {
                 let function = function.unwrap_or_else(|| "main".to_owned());
+                if function.len() > MAX_NAME_BYTES {
+                    return Err(too_long(function.len()));
+                }
                 if !is_identifier(&function) {
                     return Err(Invalid(format!(
                         "task {function:?} is not a function's name; with a script it must be"
@@ -310,6 +323,9 @@ impl TaskMessage<'_> {
 /// # Errors
 /// A sentence that says what the name should look like.
 pub fn parse_task_name(task: &str) -> Result<Code, Invalid> {
+    if task.len() > MAX_NAME_BYTES {
+        return Err(too_long(task.len()));
+    }
     match task.rsplit_once('.') {
         Some((module, function))
             if is_identifier(function) && module.split('.').all(is_identifier) =>
@@ -318,6 +334,10 @@ pub fn parse_task_name(task: &str) -> Result<Code, Invalid> {
         }
         _ => Err(Invalid(format!("task {task:?} is not of the form \"module.function\""))),
     }
+}
+
+fn too_long(len: usize) -> Invalid {
+    Invalid(format!("task has a name of {len} bytes, more than {MAX_NAME_BYTES}"))
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, Invalid> {
@@ -433,6 +453,13 @@ mod tests {
         ] {
             let reason = reason(body);
             assert!(reason.contains(expected), "{body}: {reason}");
+        }
+        let name = format!("a.{}", "b".repeat(MAX_NAME_BYTES));
+        for body in [
+            format!(r#"{{"task": "{name}"}}"#),
+            format!(r#"{{"task": "{}", "script": ""}}"#, "b".repeat(501)),
+        ] {
+            assert!(reason(&body).contains("more than 500"), "{body}");
         }
         let long = format!(r#"{{"script": "{}"}}"#, "x".repeat(1000));
         assert!(reason(&long).contains("more than the limit"), "{}", reason(&long));

@@ -60,7 +60,7 @@ fn an_endless_loop_ends_at_its_cpu_limit(_: &Rabbit) {
     assert_eq!((code, &reply["status"]), (1, &json!("timeout")), "{reply}");
     assert_eq!(reply["error"]["message"], "cpu limit of 1s reached");
     let cpu = reply["usage"]["cpu_ms"].as_f64().expect("a number");
-    assert!((1000.0..1100.0).contains(&cpu), "{reply}");
+    assert!((1000.0..1500.0).contains(&cpu), "{reply}");
 }
 
 fn a_memory_bomb_ends_at_its_memory_limit(_: &Rabbit) {

@@ -9,7 +9,7 @@ use lapin::BasicProperties;
 use tokio::sync::Mutex;
 
 use super::address::Address;
-use super::error::BrokerError;
+use super::error::{self, BrokerError};
 use super::publisher::{Published, Publisher};
 
 /// What the names of direct reply-to start with.
@@ -57,7 +57,7 @@ impl DirectReplies {
         let alone = Publisher::new(self.address.connect(&self.name).await?);
         let published = match alone.publish("", queue, body, properties).await {
             // A name that the broker did not make: nobody listens there.
-            Err(error) if error.is_amqp_hard_error() => Ok(Published::Unroutable),
+            Err(error) if error::is_internal(&error) => Ok(Published::Unroutable),
             Err(error) => Err(BrokerError::from_lapin("publish a reply on", &self.address, &error)),
             Ok(published) => Ok(published),
         };

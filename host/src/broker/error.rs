@@ -77,6 +77,20 @@ pub(super) fn is_refusal(error: &lapin::Error) -> bool {
     error.is_amqp_soft_error()
 }
 
+/// What the request names does not exist.
+pub(super) fn is_nothing_there(error: &lapin::Error) -> bool {
+    is_kind(error, AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+}
+
+/// The broker tripped over the request and closed the connection.
+pub(super) fn is_internal(error: &lapin::Error) -> bool {
+    is_kind(error, AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR))
+}
+
+fn is_kind(error: &lapin::Error, kind: AMQPErrorKind) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == kind)
+}
+
 fn mended_by(error: &lapin::Error) -> MendedBy {
     let ErrorKind::ProtocolError(error) = error.kind() else { return tls_trouble(error) };
     match error.kind() {

@@ -17,7 +17,7 @@ const CHANNELS: usize = 32;
 pub(super) enum Published {
     /// It has it, and will keep it as long as the queue does.
     Taken,
-    /// No queue is bound there.
+    /// No queue is bound there, or there is no such exchange.
     Unroutable,
     /// It, or a queue, would not have it.
     Refused(String),
@@ -68,6 +68,7 @@ impl Publisher {
                 self.lock().push(channel);
                 Ok(published)
             }
+            Err(error) if error::is_nothing_there(&error) => Ok(Published::Unroutable),
             // The broker closed the channel over this one message: so it goes, not back.
             Err(error) if error::is_refusal(&error) => {
                 Ok(Published::Refused(error::reason(&error)))

@@ -180,10 +180,19 @@ impl Opened {
         if session.why.get().is_none() {
             connected();
         }
-        // Cancel-safe: both are only waited for.
-        tokio::select! {
-            () = session.lost.cancelled() => {}
-            () = settled.cancelled() => {}
+        loop {
+            // Cancel-safe: all three are only waited for.
+            tokio::select! {
+                () = session.lost.cancelled() => break,
+                () = settled.cancelled() => break,
+                // One that returns was told to, or has failed the session itself.
+                Some(ended) = consumers.join_next() => if let Err(panic) = ended {
+                    let why = panic.to_string();
+                    let error =
+                        BrokerError::new("consume on", &session.address, why, MendedBy::Time);
+                    session.fail(error);
+                },
+            }
         }
         // From here on the inbox gets nothing more of this session; what a consumer still
         // had in hand goes back to its queue with the rest.

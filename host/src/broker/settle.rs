@@ -1,6 +1,8 @@
 //! Carries out what the manager decided about a delivery. Decides nothing but what
 //! becomes of a message that the broker would not take.
 
+use std::time::Duration;
+
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 
 use super::Delivery;
@@ -11,6 +13,9 @@ use super::publisher::Published;
 use crate::manager::settlement::{DeadLetter, Settlement};
 use crate::outcome::{Outcome, Reply, Report, Status};
 use crate::task::Envelope;
+
+/// Between attempts at a dead letter that the broker refuses: the first, and the longest.
+const REFUSED_DELAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// The session is at its end, and told why: the broker will deliver the message again.
 struct Lost;
@@ -24,7 +29,7 @@ impl Delivery {
             () = self.session.lost() => {}
             done = self.try_settle(envelope, settlement) => {
                 if let Err(Lost) = done {
-                    tracing::debug!(task = %envelope.id, "session lost before a delivery was settled");
+                    tracing::debug!(task = ?envelope.id, "session lost before a delivery was settled");
                 }
             }
         }
@@ -82,10 +87,10 @@ impl Delivery {
         match &published {
             Ok(Published::Taken) => {}
             Ok(Published::Unroutable) => {
-                tracing::debug!(task = %envelope.id, queue = %to.queue, "nobody waits for a reply");
+                tracing::debug!(task = ?envelope.id, queue = %to.queue, "nobody waits for a reply");
             }
             Ok(Published::Refused(why)) => {
-                tracing::debug!(task = %envelope.id, queue = %to.queue, %why, "reply refused");
+                tracing::debug!(task = ?envelope.id, queue = %to.queue, %why, "reply refused");
             }
             Err(_) => {}
         }
@@ -105,11 +110,21 @@ impl Delivery {
         let exchange = &session.dead_letter_exchange;
         let note = Note { status, reason, node: &session.node, queue: &envelope.queue };
         let properties = message::dead_letter(&self.properties, &note);
-        let why = match session.publisher.publish(exchange, "", &self.body, properties).await {
-            Ok(Published::Taken) => return Ok(()),
-            Ok(Published::Unroutable) => "no queue is bound to it".to_owned(),
-            Ok(Published::Refused(why)) => why,
-            Err(error) => super::error::reason(&error),
+        let mut delay = REFUSED_DELAY.0;
+        let why = loop {
+            let properties = properties.clone();
+            match session.publisher.publish(exchange, "", &self.body, properties).await {
+                Ok(Published::Taken) => return Ok(()),
+                Ok(Published::Unroutable) => break "no queue is bound to it".to_owned(),
+                Err(error) => break super::error::reason(&error),
+                // A full queue, or no right to publish: another session would not mend
+                // it, and end everybody's tasks. The one delivery waits for a person.
+                Ok(Published::Refused(why)) => {
+                    tracing::error!(task = ?envelope.id, exchange, why, retry_in = ?delay, "dead letter refused");
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(REFUSED_DELAY.1);
+                }
+            }
         };
         // Acked, the message would vanish. The next session declares the pair anew.
         let step = format!("dead-letter to exchange {exchange:?} on");
@@ -123,7 +138,7 @@ impl Delivery {
         let properties = message::retry(&self.properties, envelope.attempt);
         match session.publisher.publish("", queue, &self.body, properties).await {
             Ok(Published::Taken) => {
-                tracing::debug!(task = %envelope.id, attempt = envelope.attempt, reason, "task goes back to its queue after a crash");
+                tracing::debug!(task = ?envelope.id, attempt = envelope.attempt, reason, "task goes back to its queue after a crash");
                 Ok(())
             }
             // A full queue. Requeued instead, nothing would count its attempts.
@@ -171,5 +186,12 @@ impl Delivery {
 
 /// With a reply that reached nobody, the dead letter is all that is left to tell of it.
 fn is_kept_unless_replied(outcome: &Outcome) -> bool {
-    !matches!(outcome.status(), Status::Succeeded | Status::Stopped)
+    match outcome.status() {
+        Status::Succeeded | Status::Stopped => false,
+        Status::Failed
+        | Status::Timeout
+        | Status::OutOfMemory
+        | Status::Crashed
+        | Status::Invalid => true,
+    }
 }

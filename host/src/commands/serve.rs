@@ -94,7 +94,8 @@ async fn serve(
     let (settled, closed) = (CancellationToken::new(), CancellationToken::new());
 
     let mut manager = tokio::spawn(manager.run());
-    let broker = tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
+    let mut broker =
+        tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
     let node = LiveNode { manager: handle.clone(), connected: connected.clone() };
     let router = management::router(&config.node, node, config.management.token.clone());
     if let Ok(address) = listener.local_addr() {
@@ -104,7 +105,12 @@ async fn serve(
         tokio::spawn(management::serve(listener, router, closed.clone().cancelled_owned()));
     tokio::spawn(tell_systemd_when_ready(connected));
 
-    leave.told().await;
+    // Cancel-safe: all three are only waited for. The first should be the one.
+    tokio::select! {
+        _ = leave.told() => {}
+        ended = &mut manager => return Ok(broken("manager", &ended)),
+        ended = &mut broker => return Ok(broken("broker", &ended)),
+    }
     tell_systemd(Notice::Stopping);
     let drain_timeout = config.manager.drain_timeout;
     // It has not ended: only a drain ends it.
@@ -128,6 +134,14 @@ async fn serve(
     let _ = server.await;
     tracing::info!("node left");
     Ok(Exit::Succeeded)
+}
+
+/// A part of the node ended that should not have. The node can't do its duty without:
+/// it ends as well, and whatever it held is delivered to others.
+fn broken(part: &str, ended: &Result<(), tokio::task::JoinError>) -> Exit {
+    let why = ended.as_ref().err().map_or("it returned".to_owned(), ToString::to_string);
+    tracing::error!(part, why, "a part of the node ended, leaving");
+    Exit::Unusable
 }
 
 /// The signals that tell a node to leave.

@@ -358,15 +358,15 @@ impl<R: Runner, S: Settler> Manager<R, S> {
         let Envelope { id, tenant, attempt, .. } = envelope;
         match settlement {
             Settlement::Retry { reason } => {
-                warn!(task = %id, %tenant, attempt, reason, "task crashed, to be retried");
+                warn!(task = ?id, %tenant, attempt, reason, "task crashed, to be retried");
             }
             Settlement::Finish { report, .. } => {
                 if let Outcome::Crashed(reason) = &report.outcome {
-                    warn!(task = %id, %tenant, attempt, reason, "task crashed, given up");
+                    warn!(task = ?id, %tenant, attempt, reason, "task crashed, given up");
                 }
             }
             Settlement::Requeue if !self.stop_consuming.is_cancelled() => {
-                warn!(task = %id, %tenant, "delivery beyond the prefetch count, requeued");
+                warn!(task = ?id, %tenant, "delivery beyond the prefetch count, requeued");
             }
             Settlement::Requeue => {}
         }
@@ -374,7 +374,7 @@ impl<R: Runner, S: Settler> Manager<R, S> {
 }
 
 fn task_span(envelope: &Envelope) -> tracing::Span {
-    debug_span!("task", id = %envelope.id, tenant = %envelope.tenant, attempt = envelope.attempt)
+    debug_span!("task", id = ?envelope.id, tenant = %envelope.tenant, attempt = envelope.attempt)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

@@ -10,13 +10,10 @@ use std::path::{Path, PathBuf};
 
 use roh_abi::ModuleAnswer;
 
-use crate::task::TenantName;
+use crate::task::{MAX_NAME_BYTES, TenantName};
 
 /// Largest module, in bytes of source.
 const MAX_MODULE_BYTES: u64 = 1 << 20;
-
-/// Longest dotted name: deeper packages than that nobody has.
-const MAX_NAME_BYTES: usize = 500;
 
 /// Each tenant's script folder.
 #[derive(Debug, Default)]

@@ -99,7 +99,7 @@ async fn an_endless_loop_reaches_the_cpu_limit_or_the_wall_limit_whichever_is_le
     let report = run(endless, limits()).await;
     assert!(matches!(report.outcome, Outcome::Timeout(TimeLimit::Cpu, _)), "{report:?}");
     assert!(report.usage.cpu >= Duration::from_millis(50), "{report:?}");
-    let wall = Limits { wall: Duration::from_millis(20), ..limits() };
+    let wall = Limits { cpu: Duration::from_secs(30), wall: Duration::from_millis(20), ..limits() };
     let report = run(endless, wall).await;
     assert!(matches!(report.outcome, Outcome::Timeout(TimeLimit::Wall, _)), "{report:?}");
 }
@@ -122,10 +122,16 @@ async fn sleep_reaches_the_wall_limit_and_uses_no_cpu() {
 async fn both_a_sleeping_and_a_busy_task_can_be_stopped() {
     for call in [SLEEP, "(call $forever) (i64.const 0)"] {
         let limits = Limits { cpu: Duration::from_secs(3600), ..limits() };
-        let (sandbox, stop) = (sandbox(call), CancellationToken::new());
-        let task = sandbox.run(job(limits), stop.clone());
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let (sandbox, stop) = (sandbox(call), stop.clone());
+            async move { sandbox.run(job(limits), stop).await }
+        });
+        // Long enough to be in the midst of it; were it not, it would be stopped as well.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         stop.cancel();
-        assert!(matches!(task.await.outcome, Outcome::Stopped), "{call}");
+        let report = task.await.expect("no panic");
+        assert!(matches!(report.outcome, Outcome::Stopped), "{call}");
     }
 }
 
