@@ -56,6 +56,8 @@ pub struct Settings {
     pub watermark: usize,
     /// Tasks that wait.
     pub waiting_limit: usize,
+    /// How long running tasks may go on when it is told to leave.
+    pub drain_timeout: &'static str,
     /// More TOML, in sections of its own.
     pub more: String,
 }
@@ -71,6 +73,7 @@ impl Settings {
             dead: format!("{name}.dead"),
             watermark: 4,
             waiting_limit: 64,
+            drain_timeout: "30s",
             more: String::new(),
         }
     }
@@ -86,7 +89,17 @@ impl Settings {
     }
 
     fn toml(&self, port: u16) -> String {
-        let Settings { node, url, exchange, queue, dead, watermark, waiting_limit, more } = self;
+        let Settings {
+            node,
+            url,
+            exchange,
+            queue,
+            dead,
+            watermark,
+            waiting_limit,
+            drain_timeout,
+            more,
+        } = self;
         format!(
             r#"[node]
 name = "{node}"
@@ -101,6 +114,7 @@ queue = "{queue}"
 [manager]
 watermark = {watermark}
 waiting-limit = {waiting_limit}
+drain-timeout = "{drain_timeout}"
 
 [dead-letter]
 exchange = "{dead}"

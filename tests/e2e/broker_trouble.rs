@@ -8,7 +8,7 @@ use lapin::types::FieldTable;
 use roh::broker::{Broker, BrokerError, MendedBy};
 use roh::config::{Argument, Config};
 use roh::manager::settlement::DeadLetter;
-use roh_tests::process::free_port;
+use roh_tests::process::{free_port, poll};
 use roh_tests::rabbit::Rabbit;
 
 use crate::amqp::{Client, SOON, arguments, run};
@@ -22,6 +22,7 @@ crate::tests![
     an_exchange_of_another_type_ends_the_first_connect,
     waits_for_a_broker_that_is_not_there_yet,
     a_dead_letter_that_finds_no_queue_stays_unacked,
+    a_refused_dead_letter_waits_alone,
     a_deleted_queue_is_declared_again,
     a_broker_that_restarts_loses_no_task,
     a_broker_in_need_delays_settling_and_loses_nothing,
@@ -136,6 +137,42 @@ fn a_dead_letter_that_finds_no_queue_stays_unacked(rabbit: &Rabbit) {
         let (task, delivery) = node.next_task().await;
         assert_ne!(delivery.session(), first);
         settle(delivery, &task.envelope, &finish(failed(), DeadLetter::Yes)).await;
+        assert_eq!(client.take(&dead).await.delivery.data, TASK);
+        node.leave().await;
+    });
+}
+
+fn a_refused_dead_letter_waits_alone(rabbit: &Rabbit) {
+    run(async {
+        let client = Client::connect(rabbit).await;
+        let mut node = Node::start(config(&rabbit.url(), "refused")).await;
+        let exchange = node.config.sources[0].exchange.clone();
+        let dead = node.config.dead_letter.queue.clone();
+        let policy = r#"{"max-length": 1, "overflow": "reject-publish"}"#;
+        rabbit
+            .ctl(&["set_policy", &dead, &format!("^{dead}$"), policy, "--apply-to", "queues"])
+            .unwrap();
+        // A policy takes hold some time after it is set.
+        let line = format!("{dead}\t{dead}");
+        let in_force = || rabbit.ctl(&["list_queues", "name", "policy"]).unwrap().contains(&line);
+        assert!(poll(SOON, in_force));
+        for _ in 0..3 {
+            client.publish(&exchange, "", TASK, Default::default()).await;
+        }
+        let (task, delivery) = node.next_task().await;
+        settle(delivery, &task.envelope, &finish(failed(), DeadLetter::Yes)).await;
+        let (full, refused) = node.next_task().await;
+        let settlement = finish(failed(), DeadLetter::Yes);
+        let held = tokio::spawn(async move { refused.settle(&full.envelope, &settlement).await });
+        // The others' deliveries go on in the same session.
+        let (task, delivery) = node.next_task().await;
+        settle(delivery, &task.envelope, &finish(succeeded(), DeadLetter::No)).await;
+        client.await_count(&dead, (1, 0)).await;
+        assert!(!held.is_finished());
+        assert!(node.arrivals.try_recv().is_err(), "the session is lost");
+        // Room again: the dead letter is there in the end.
+        assert_eq!(client.take(&dead).await.delivery.data, TASK);
+        tokio::time::timeout(SOON, held).await.expect("settled in time").unwrap();
         assert_eq!(client.take(&dead).await.delivery.data, TASK);
         node.leave().await;
     });

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lapin::BasicProperties;
+use roh::config::Config;
 use roh_tests::clients::{Collector, Publisher, Tasks, python};
 use roh_tests::daemon::{Daemon, Settings, roh};
 use roh_tests::process::{poll, workspace};
@@ -18,7 +19,10 @@ crate::tests![
     two_daemons_share_five_thousand_tasks,
     no_task_is_lost_when_a_daemon_is_killed_and_the_broker_restarts,
     shows_running_and_waiting_tasks_and_stops_a_waiting_one,
+    a_running_task_can_be_stopped,
     sigterm_finishes_what_runs_and_gives_back_what_waits,
+    a_drain_that_takes_too_long_gives_back_what_runs,
+    a_second_signal_ends_the_daemon_at_once,
     the_seed_topology_works_with_a_prefetch_of_one,
     two_queues_on_one_exchange_each_get_a_copy,
     takes_tasks_over_tls,
@@ -95,10 +99,11 @@ fn two_running_four_waiting(
     rabbit: &Rabbit,
     name: &str,
     seconds: f64,
+    drain_timeout: &'static str,
 ) -> (Settings, Daemon, String) {
     let (url, name) = (rabbit.url(), unique(name));
     let mut settings = Settings::new("node-a", &url, &name);
-    settings.watermark = 2;
+    (settings.watermark, settings.drain_timeout) = (2, drain_timeout);
     let daemon = Daemon::start(&settings);
     let replies = format!("{name}.replies");
     run(async {
@@ -118,7 +123,7 @@ fn two_running_four_waiting(
 }
 
 fn shows_running_and_waiting_tasks_and_stops_a_waiting_one(rabbit: &Rabbit) {
-    let (settings, daemon, replies) = two_running_four_waiting(rabbit, "show", 3.0);
+    let (settings, daemon, replies) = two_running_four_waiting(rabbit, "show", 5.0, "30s");
     let now = daemon.management();
     let victim = now.waiting[3]["id"].as_str().expect("an id").to_owned();
     assert_eq!(now.waiting[3]["queue"], settings.queue.as_str());
@@ -140,7 +145,7 @@ fn shows_running_and_waiting_tasks_and_stops_a_waiting_one(rabbit: &Rabbit) {
 }
 
 fn sigterm_finishes_what_runs_and_gives_back_what_waits(rabbit: &Rabbit) {
-    let (settings, mut daemon, replies) = two_running_four_waiting(rabbit, "term", 3.0);
+    let (settings, mut daemon, replies) = two_running_four_waiting(rabbit, "term", 10.0, "30s");
     daemon.sigterm();
     let status = daemon.wait(Duration::from_secs(60)).expect("leaves in time");
     assert_eq!(status.code(), Some(0), "{}", daemon.log());
@@ -149,6 +154,36 @@ fn sigterm_finishes_what_runs_and_gives_back_what_waits(rabbit: &Rabbit) {
     assert!(of_all.values().flatten().all(|reply| reply["status"] == "succeeded"), "{of_all:?}");
     let depth = rabbit.depth(&settings.queue).unwrap();
     assert_eq!(depth, Some(Depth { ready: 4, unacked: 0 }));
+}
+
+const ALL_READY: Option<Depth> = Some(Depth { ready: 6, unacked: 0 });
+
+fn a_running_task_can_be_stopped(rabbit: &Rabbit) {
+    let (_, daemon, replies) = two_running_four_waiting(rabbit, "stop", 25.0, "30s");
+    let victim = daemon.management().running[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(daemon.stop_task(&victim), 200);
+    let stopped = Collector::start(&rabbit.url(), &replies, 1, LONG).finish();
+    assert_eq!(stopped[&victim][0]["status"], "stopped");
+    assert_eq!(daemon.stop_task("no-such-task"), 404);
+}
+
+fn a_drain_that_takes_too_long_gives_back_what_runs(rabbit: &Rabbit) {
+    let (settings, mut daemon, _) = two_running_four_waiting(rabbit, "expire", 25.0, "1s");
+    daemon.sigterm();
+    let status = daemon.wait(Duration::from_secs(20)).expect("leaves in time");
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
+    assert_eq!(rabbit.depth(&settings.queue).unwrap(), ALL_READY);
+}
+
+fn a_second_signal_ends_the_daemon_at_once(rabbit: &Rabbit) {
+    let (settings, mut daemon, _) = two_running_four_waiting(rabbit, "twice", 25.0, "30s");
+    daemon.sigterm();
+    // Signals of a kind don't queue up: the second must find the first taken.
+    assert!(poll(Duration::from_secs(10), || daemon.management().waiting.is_empty()));
+    daemon.sigterm();
+    let status = daemon.wait(Duration::from_secs(10)).expect("leaves at once");
+    assert_eq!(status.code(), Some(143), "{}", daemon.log());
+    assert!(poll(Duration::from_secs(20), || rabbit.depth(&settings.queue).unwrap() == ALL_READY));
 }
 
 /// Publishes one task and returns its reply.
@@ -164,12 +199,16 @@ pub(crate) fn ask(rabbit: &Rabbit, exchange: &str, body: &[u8], of: BasicPropert
     reply
 }
 
-/// The names are those of ROH's first documentation.
+/// As in `examples/seed.toml`, but for the broker's address.
 fn the_seed_topology_works_with_a_prefetch_of_one(rabbit: &Rabbit) {
     let mut settings = Settings::new("node-a", &rabbit.url(), &unique("seed"));
-    settings.exchange = "test_exchange_1".into();
-    settings.queue = "my_queue".into();
-    (settings.watermark, settings.waiting_limit) = (1, 0);
+    let seed = Config::load(&workspace().join("examples/seed.toml")).unwrap();
+    let [source] = seed.sources.as_slice() else { panic!("{:?}", seed.sources) };
+    assert_eq!((source.exchange.as_str(), source.queue.as_str()), ("test_exchange_1", "my_queue"));
+    assert_eq!(seed.manager.prefetch(), 1);
+    (settings.exchange, settings.queue) = (source.exchange.clone(), source.queue.clone());
+    (settings.watermark, settings.waiting_limit) =
+        (seed.manager.watermark, seed.manager.waiting_limit);
     let daemon = Daemon::start(&settings);
     let body = sleeper(0.2);
     let tasks = Tasks { body: Some(&body), ..Tasks::default() };

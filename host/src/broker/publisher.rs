@@ -1,6 +1,7 @@
 //! Publishes and waits for the broker's word on it. Does not decide what follows.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
@@ -11,6 +12,10 @@ use super::message::short;
 
 /// Publications in flight at once.
 const CHANNELS: usize = 32;
+
+/// Without a confirm for this long, the log says so: a quorum queue may have lost its
+/// majority, and whoever publishes to it waits.
+const SLOW_CONFIRM: Duration = Duration::from_secs(30);
 
 /// What the broker says of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +68,17 @@ impl Publisher {
     ) -> lapin::Result<Published> {
         let _permit = self.permits.acquire().await.expect("never closed");
         let channel = self.channel().await?;
-        match publish_on(&channel, exchange, routing_key, body, properties).await {
+        let published = {
+            let publishing = publish_on(&channel, exchange, routing_key, body, properties);
+            tokio::pin!(publishing);
+            loop {
+                match tokio::time::timeout(SLOW_CONFIRM, &mut publishing).await {
+                    Ok(published) => break published,
+                    Err(_) => tracing::warn!(exchange, ?routing_key, "broker does not confirm"),
+                }
+            }
+        };
+        match published {
             Ok(published) => {
                 self.lock().push(channel);
                 Ok(published)

@@ -1,9 +1,10 @@
 //! `roh check`: tells whether a node would work here, and what it would do.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use super::findings::{Findings, Severity};
-use super::{CommandError, Exit, recipe};
+use super::{CommandError, Exit, recipe, serve};
 use crate::broker::client::{self, Finding, State};
 use crate::config::Config;
 use crate::management;
@@ -26,7 +27,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     for text in plan(&config) {
         findings.add(Severity::Ok, &text)?;
     }
-    let (severity, text) = image();
+    let (severity, text) = sandbox(&config);
     findings.add(severity, &text)?;
     let runtime = super::runtime()?;
     let (severity, text) = runtime.block_on(port(&config));
@@ -47,18 +48,27 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     Ok(findings.exit())
 }
 
-/// Whether there is an image, or what it takes to make one.
-fn image() -> (Severity, String) {
+/// Whether there is an image, or what it takes to make one; and room for its instances.
+fn sandbox(config: &Config) -> (Severity, String) {
     let recipe = recipe::recipe();
     match Image::open(&recipe) {
-        Ok(Some(image)) => (Severity::Ok, format!("image: {}", image.path.display())),
+        Ok(Some(image)) => match serve::sandbox(config, &image) {
+            Ok(_) => (Severity::Ok, format!("image: {}", image.path.display())),
+            Err(error) => (Severity::Error, chain(&error)),
+        },
         Ok(None) => {
             let text = "image: not built yet; the first start takes half a minute more\n\
                         `roh image build` does it now";
             (Severity::Warning, text.to_owned())
         }
-        Err(error) => (Severity::Error, format!("image: {error}")),
+        Err(error) => (Severity::Error, format!("image: {}", chain(&error))),
     }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    std::iter::successors(error.source(), |&error| error.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 async fn port(config: &Config) -> (Severity, String) {
@@ -66,12 +76,7 @@ async fn port(config: &Config) -> (Severity, String) {
     match management::bind(address).await {
         Ok(_) => (Severity::Ok, format!("management: {address} is free")),
         Err(error) => {
-            let why = std::error::Error::source(&error).map(ToString::to_string);
-            let why = why.unwrap_or_default();
-            let text = format!(
-                "management: cannot listen on {address}: {why}\n\
-                                perhaps a node runs already"
-            );
+            let text = format!("management: {}\nperhaps a node runs already", chain(&error));
             (Severity::Warning, text)
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,8 @@ use crate::config::Config;
 use crate::management::{self, LiveNode};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
-use crate::sandbox::{Job, Sandbox, Scripts};
+use crate::sandbox::image::Image;
+use crate::sandbox::{Job, Sandbox, SandboxError, Scripts};
 use crate::systemd::{self, Notice};
 use crate::task::Task;
 use crate::telemetry;
@@ -43,17 +45,19 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     // Taken first: a port in use shows at once, not after an image was built.
     let listener = runtime.block_on(management::bind(config.management.listen))?;
     let image = recipe::image()?;
-    let sandbox = Arc::new(Sandbox::new(
-        &image,
-        scripts(&config),
-        u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
-        config.tenants.values().map(|tenant| tenant.limits.memory).max().unwrap_or_default(),
-    )?);
+    let sandbox = Arc::new(sandbox(&config, &image)?);
     tracing::info!(node = config.node, version = env!("CARGO_PKG_VERSION"), "node starting");
     let exit = runtime.block_on(serve(Arc::new(config), sandbox, listener));
     // Whatever still waits for something waits for nobody.
     runtime.shutdown_background();
     exit
+}
+
+/// The sandbox that a node with this configuration has.
+pub(super) fn sandbox(config: &Config, image: &Image) -> Result<Sandbox, SandboxError> {
+    let memory = config.tenants.values().map(|tenant| tenant.limits.memory).max();
+    let instances = u32::try_from(config.manager.watermark).unwrap_or(u32::MAX);
+    Sandbox::new(image, scripts(config), instances, memory.unwrap_or_default())
 }
 
 fn scripts(config: &Config) -> Scripts {
@@ -82,20 +86,14 @@ async fn serve(
     listener: TcpListener,
 ) -> Result<Exit, CommandError> {
     let mut leave = Leave::new()?;
-    // Cancel-safe: a broker that is not there yet holds nothing of ours.
-    let broker = tokio::select! {
-        broker = Broker::connect(&config) => broker?,
-        _ = leave.told() => return Ok(Exit::Succeeded),
-    };
     let runner = Arc::new(TenantRunner { config: config.clone(), sandbox });
     let (manager, handle) =
         Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));
-    let connected = broker.connected();
     let (settled, closed) = (CancellationToken::new(), CancellationToken::new());
-
     let mut manager = tokio::spawn(manager.run());
-    let mut broker =
-        tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
+
+    // Before the broker: whoever asks is told that it is not there yet.
+    let (connection, connected) = watch::channel(false);
     let node = LiveNode { manager: handle.clone(), connected: connected.clone() };
     let router = management::router(&config.node, node, config.management.token.clone());
     if let Ok(address) = listener.local_addr() {
@@ -104,6 +102,15 @@ async fn serve(
     let server =
         tokio::spawn(management::serve(listener, router, closed.clone().cancelled_owned()));
     tokio::spawn(tell_systemd_when_ready(connected));
+
+    // Cancel-safe: a broker that is not there yet holds nothing of ours.
+    let broker = tokio::select! {
+        broker = Broker::connect(&config) => broker?,
+        _ = leave.told() => return Ok(Exit::Succeeded),
+    };
+    tokio::spawn(forward(broker.connected(), connection));
+    let mut broker =
+        tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
 
     // Cancel-safe: all three are only waited for. The first should be the one.
     tokio::select! {
@@ -126,8 +133,12 @@ async fn serve(
         }
     }
     settled.cancel();
-    if timeout(GRACE, broker).await.is_err() {
-        tracing::warn!("the broker does not let go of the connection, dropping it");
+    // Cancel-safe: the first is only waited for.
+    tokio::select! {
+        closed = timeout(GRACE, broker) => if closed.is_err() {
+            tracing::warn!("the broker does not let go of the connection, dropping it");
+        },
+        code = leave.told() => std::process::exit(code),
     }
     closed.cancel();
     // It bounds its own end.
@@ -174,7 +185,18 @@ impl Leave {
     }
 }
 
-async fn tell_systemd_when_ready(mut connected: tokio::sync::watch::Receiver<bool>) {
+/// Passes on whether the broker delivers; once its task is gone, it does not.
+async fn forward(mut from: watch::Receiver<bool>, to: watch::Sender<bool>) {
+    loop {
+        to.send_replace(*from.borrow_and_update());
+        if from.changed().await.is_err() {
+            to.send_replace(false);
+            return;
+        }
+    }
+}
+
+async fn tell_systemd_when_ready(mut connected: watch::Receiver<bool>) {
     // It fails only if the broker's task is gone, and then the node leaves.
     if connected.wait_for(|connected| *connected).await.is_ok() {
         tracing::info!("node ready");

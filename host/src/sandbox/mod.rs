@@ -81,10 +81,10 @@ impl Job {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The engine, or the image in it.
-    #[error("cannot set up the sandbox: {0:#}")]
+    #[error("cannot set up the sandbox")]
     Engine(#[from] wasmtime::Error),
     /// The threads that it computes on.
-    #[error("cannot start the sandbox's threads: {0}")]
+    #[error("cannot start the sandbox's threads")]
     Threads(#[from] std::io::Error),
 }
 

@@ -120,7 +120,8 @@ impl Cache {
         manifests.sort();
         let surplus = (manifests.len() + 1).saturating_sub(MAX_ENTRIES);
         for (_, manifest) in &manifests[..surplus] {
-            for extension in ["json", "cwasm", "lock"] {
+            // Not the lock: another process may hold it.
+            for extension in ["json", "cwasm"] {
                 let _ = std::fs::remove_file(manifest.with_extension(extension));
             }
         }

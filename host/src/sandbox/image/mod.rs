@@ -57,7 +57,7 @@ pub struct Recipe {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The guest can't be read.
-    #[error("cannot read the guest {path}: {source}; build it with \"just guest\", or name it with ROH_GUEST", path = path.display())]
+    #[error("cannot read the guest {path}; build it with \"just guest\", or name it with ROH_GUEST", path = path.display())]
     Guest {
         /// Where it should be.
         path: PathBuf,
@@ -73,7 +73,7 @@ pub enum ImageError {
         found: u32,
     },
     /// Building it failed.
-    #[error("cannot build an image from the guest {path}: {source:#}", path = path.display())]
+    #[error("cannot build an image from the guest {path}", path = path.display())]
     Build {
         /// Where it is.
         path: PathBuf,
@@ -130,11 +130,14 @@ impl Image {
         })
     }
 
-    /// The image of `recipe` if the cache holds it.
+    /// The image of `recipe` if the cache holds it. Changes nothing.
     pub fn open(recipe: &Recipe) -> Result<Option<Image>, ImageError> {
         let guest = read_guest(&recipe.guest)?;
         let key = key(&compiling_engine(recipe)?, &guest);
-        Ok(cache::Cache::open(&recipe.cache)?.get(&key))
+        match recipe.cache.exists() {
+            true => Ok(cache::Cache::open(&recipe.cache)?.get(&key)),
+            false => Ok(None),
+        }
     }
 
     /// Loads the image into `engine`.
