@@ -175,6 +175,11 @@ impl Daemon {
         ureq::get(self.address("/readyz")).call().is_ok()
     }
 
+    /// Whether it answers at all.
+    pub fn is_alive(&self) -> bool {
+        ureq::get(self.address("/healthz")).call().is_ok()
+    }
+
     /// What it says of its tasks: its own part of `GET /api/management`.
     ///
     /// # Panics

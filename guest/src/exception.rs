@@ -6,8 +6,9 @@ use rustpython_vm::{AsObject, PyObject, VirtualMachine};
 
 use crate::interpreter::Guest;
 
-/// Of a message or a traceback, in bytes: more than this is not for reading.
-const LONGEST: usize = 64 * 1024;
+/// Of a message or a traceback, in bytes: more than this is not for reading. With what
+/// is said of the rest it stays below the host's 64 KiB, which would cut the end off.
+const LONGEST: usize = 63 * 1024;
 
 /// Describes an exception, whatever state the script left the interpreter in.
 pub(crate) fn describe(

@@ -1,7 +1,7 @@
 //! ROH: a distributed Python task manager. Tasks come from a RabbitMQ fanout
 //! exchange; each runs in a WebAssembly instance of its own.
 //!
-//! The modules stand in reading order; ARCHITECTURE.md tells how data flows.
+//! ARCHITECTURE.md tells how data flows and in which order to read the modules.
 
 pub mod broker;
 pub mod cli;

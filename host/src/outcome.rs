@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::task::TaskId;
@@ -51,8 +51,7 @@ pub enum TimeLimit {
 }
 
 /// The outcome's name on the wire, in logs and in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the variants of Outcome say what they mean")]
 pub enum Status {
     Succeeded,
@@ -76,6 +75,12 @@ impl Status {
             Status::Crashed => "crashed",
             Status::Invalid => "invalid",
         }
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -232,11 +232,13 @@ fn failures_are_dead_lettered_if_nobody_awaits_the_reply(rabbit: &Rabbit) {
             "amq.rabbitmq.reply-to.g1h2AAhyZXBseUAwAAAAAAAAAAAAAAAA.x",
             "amq.rabbitmq.reply-to.garbage",
         ] {
-            for (outcome, kept) in [(succeeded(), false), (failed(), true)] {
+            for (outcome, dead_letter, kept) in
+                [(succeeded(), DeadLetter::No, false), (failed(), DeadLetter::UnlessReplied, true)]
+            {
                 let of = plain().with_reply_to(queue.into());
                 client.publish(&node.source().exchange, "", TASK, of).await;
                 let (task, delivery) = node.next_task().await;
-                settle(delivery, &task.envelope, &finish(outcome, DeadLetter::No)).await;
+                settle(delivery, &task.envelope, &finish(outcome, dead_letter)).await;
                 if kept {
                     let letter = client.take(node.dead()).await.delivery;
                     let status = header(&letter.properties, "x-roh-status");
@@ -285,7 +287,8 @@ fn returned_replies_are_told_from_those_that_arrive(rabbit: &Rabbit) {
             client.publish(&node.source().exchange, "", TASK, of).await;
             let (task, delivery) = node.next_task().await;
             settling.spawn(async move {
-                settle(delivery, &task.envelope, &finish(failed(), DeadLetter::No)).await;
+                settle(delivery, &task.envelope, &finish(failed(), DeadLetter::UnlessReplied))
+                    .await;
             });
         }
         settling.join_all().await;

@@ -164,6 +164,8 @@ fn a_refused_dead_letter_waits_alone(rabbit: &Rabbit) {
         let (full, refused) = node.next_task().await;
         let settlement = finish(failed(), DeadLetter::Yes);
         let held = tokio::spawn(async move { refused.settle(&full.envelope, &settlement).await });
+        // Long enough for the broker to have refused it, and once more.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         // The others' deliveries go on in the same session.
         let (task, delivery) = node.next_task().await;
         settle(delivery, &task.envelope, &finish(succeeded(), DeadLetter::No)).await;

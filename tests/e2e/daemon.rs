@@ -9,7 +9,7 @@ use lapin::BasicProperties;
 use roh::config::Config;
 use roh_tests::clients::{Collector, Publisher, Tasks, python};
 use roh_tests::daemon::{Daemon, Settings, roh};
-use roh_tests::process::{poll, workspace};
+use roh_tests::process::{free_port, poll, workspace};
 use roh_tests::rabbit::{Depth, Rabbit};
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ crate::tests![
     the_seed_topology_works_with_a_prefetch_of_one,
     two_queues_on_one_exchange_each_get_a_copy,
     takes_tasks_over_tls,
+    answers_and_leaves_while_the_broker_is_not_there,
     wrong_credentials_end_the_daemon,
     a_queue_with_other_arguments_ends_the_daemon,
     the_example_publishers_show_their_replies,
@@ -249,6 +250,18 @@ fn takes_tasks_over_tls(rabbit: &Rabbit) {
     let body = br#"{"script": "def main():\n    return 'safe'\n"}"#;
     let reply = ask(rabbit, &settings.exchange, body, BasicProperties::default());
     assert_eq!(reply["result"], "safe");
+}
+
+fn answers_and_leaves_while_the_broker_is_not_there(_: &Rabbit) {
+    let url = format!("amqp://guest:guest@127.0.0.1:{}", free_port());
+    let mut daemon = Daemon::launch(&Settings::new("node-a", &url, &unique("absent")), &[]);
+    assert!(poll(LONG, || daemon.is_alive()), "{}", daemon.log());
+    assert!(!daemon.is_ready());
+    let now = daemon.management();
+    assert!(now.running.is_empty() && now.waiting.is_empty(), "{now:?}");
+    daemon.sigterm();
+    let status = daemon.wait(Duration::from_secs(20)).expect("leaves in time");
+    assert_eq!(status.code(), Some(0), "{}", daemon.log());
 }
 
 fn ends_at_once(settings: &Settings) -> String {

@@ -55,11 +55,15 @@ impl Node {
     pub(crate) async fn start(config: Config) -> Node {
         let connecting = tokio::time::timeout(SOON, Broker::connect(&config));
         let broker = connecting.await.expect("connected in time").unwrap();
-        let connected = broker.connected();
+        let (connection, connected) = watch::channel(false);
         let (sender, arrivals) = mpsc::unbounded_channel();
         let (stop_consuming, settled) = (CancellationToken::new(), CancellationToken::new());
-        let running =
-            tokio::spawn(broker.run(Recorder(sender), stop_consuming.clone(), settled.clone()));
+        let running = tokio::spawn(broker.run(
+            Recorder(sender),
+            stop_consuming.clone(),
+            settled.clone(),
+            connection,
+        ));
         Node { config, arrivals, connected, stop_consuming, settled, running }
     }
 

@@ -8,12 +8,11 @@ use futures_util::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueDeclareOptions,
 };
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, Consumer, ErrorKind, ExchangeKind};
+use lapin::{BasicProperties, Channel, Connection, Consumer, ExchangeKind};
 
 use super::address::Address;
-use super::error::{BrokerError, MendedBy};
+use super::error::{self, BrokerError, MendedBy};
 use super::message::short;
 use super::publisher::{Published, publish_on};
 use super::topology::Declare;
@@ -278,14 +277,11 @@ impl Look<'_> {
     }
 
     fn missing(&self, what: &str, error: &lapin::Error) -> Result<State, BrokerError> {
-        if let ErrorKind::ProtocolError(error) = error.kind() {
-            match error.kind() {
-                AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => return Ok(State::Missing),
-                AMQPErrorKind::Soft(_) => {
-                    return Ok(State::Differs(error.get_message().to_string()));
-                }
-                AMQPErrorKind::Hard(_) => {}
-            }
+        if error::is_nothing_there(error) {
+            return Ok(State::Missing);
+        }
+        if error::is_refusal(error) {
+            return Ok(State::Differs(error::reason(error)));
         }
         let step = format!("look for {what} on");
         Err(BrokerError::from_lapin(step, &self.address, error))

@@ -149,7 +149,6 @@ pub struct Broker {
     backoff: Backoff,
     opened: Opened,
     sessions: u64,
-    connected: watch::Sender<bool>,
 }
 
 impl Broker {
@@ -170,12 +169,7 @@ impl Broker {
             }
         };
         tracing::info!(broker = %plan.address, "connected to the broker");
-        Ok(Broker { plan, backoff, opened, sessions: 1, connected: watch::Sender::new(false) })
-    }
-
-    /// Whether tasks are being taken: for a readiness probe.
-    pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.subscribe()
+        Ok(Broker { plan, backoff, opened, sessions: 1 })
     }
 
     /// Passes deliveries on to `inbox`, over as many sessions as it takes.
@@ -183,13 +177,16 @@ impl Broker {
     /// Once `stop_consuming` is cancelled it asks the broker for no more. Once `settled`
     /// is cancelled, which must come later, it closes the connections and returns. Lost
     /// sessions are not replaced from the moment that it is told to stop.
+    ///
+    /// `connected` says whether tasks are being taken: for a readiness probe.
     pub async fn run<I: Inbox>(
         self,
         inbox: I,
         stop_consuming: CancellationToken,
         settled: CancellationToken,
+        connected: watch::Sender<bool>,
     ) {
-        let Broker { plan, mut backoff, mut opened, mut sessions, connected } = self;
+        let Broker { plan, mut backoff, mut opened, mut sessions } = self;
         loop {
             let (id, since) = (opened.id(), Instant::now());
             let ended = opened

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::error;
 use super::message::short;
 
-/// Publications in flight at once.
+/// Publications in flight at once. So many that are never confirmed stop all others.
 const CHANNELS: usize = 32;
 
 /// Without a confirm for this long, the log says so: a quorum queue may have lost its

@@ -11,7 +11,7 @@ use super::error::{BrokerError, MendedBy};
 use super::message::{self, Note};
 use super::publisher::Published;
 use crate::manager::settlement::{DeadLetter, Settlement};
-use crate::outcome::{Outcome, Reply, Report, Status};
+use crate::outcome::{Reply, Report, Status};
 use crate::task::Envelope;
 
 /// Between attempts at a dead letter that the broker refuses: the first, and the longest.
@@ -63,11 +63,10 @@ impl Delivery {
                 let reason = format!("reply refused: {why}; {reason}");
                 self.dead_letter(envelope, status, reason.trim_end_matches("; ")).await
             }
-            (Published::Unroutable, _) if is_kept_unless_replied(&report.outcome) => {
+            (_, DeadLetter::Yes) | (Published::Unroutable, DeadLetter::UnlessReplied) => {
                 self.dead_letter(envelope, status, &reason).await
             }
-            (_, DeadLetter::Yes) => self.dead_letter(envelope, status, &reason).await,
-            (_, DeadLetter::No) => Ok(()),
+            (Published::Taken, DeadLetter::UnlessReplied) | (_, DeadLetter::No) => Ok(()),
         }
     }
 
@@ -87,10 +86,10 @@ impl Delivery {
         match &published {
             Ok(Published::Taken) => {}
             Ok(Published::Unroutable) => {
-                tracing::debug!(task = ?envelope.id, queue = %to.queue, "nobody waits for a reply");
+                tracing::debug!(task = ?envelope.id, queue = ?to.queue, "nobody waits for a reply");
             }
             Ok(Published::Refused(why)) => {
-                tracing::debug!(task = ?envelope.id, queue = %to.queue, %why, "reply refused");
+                tracing::debug!(task = ?envelope.id, queue = ?to.queue, ?why, "reply refused");
             }
             Err(_) => {}
         }
@@ -115,10 +114,13 @@ impl Delivery {
             let properties = properties.clone();
             match session.publisher.publish(exchange, "", &self.body, properties).await {
                 Ok(Published::Taken) => return Ok(()),
-                Ok(Published::Unroutable) => break "no queue is bound to it".to_owned(),
+                Ok(Published::Unroutable) => {
+                    break "it is gone, or no queue is bound to it".to_owned();
+                }
                 Err(error) => break super::error::reason(&error),
                 // A full queue, or no right to publish: another session would not mend
-                // it, and end everybody's tasks. The one delivery waits for a person.
+                // it, and end everybody's tasks. The one delivery waits for a person, as
+                // long as the broker lets a consumer hold it.
                 Ok(Published::Refused(why)) => {
                     tracing::error!(task = ?envelope.id, exchange, why, retry_in = ?delay, "dead letter refused");
                     tokio::time::sleep(delay).await;
@@ -181,17 +183,5 @@ impl Delivery {
                 Err(Lost)
             }
         }
-    }
-}
-
-/// With a reply that reached nobody, the dead letter is all that is left to tell of it.
-fn is_kept_unless_replied(outcome: &Outcome) -> bool {
-    match outcome.status() {
-        Status::Succeeded | Status::Stopped => false,
-        Status::Failed
-        | Status::Timeout
-        | Status::OutOfMemory
-        | Status::Crashed
-        | Status::Invalid => true,
     }
 }

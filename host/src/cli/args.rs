@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde_json::value::RawValue;
 
+use crate::broker::client::Wait;
 use crate::commands::client::Address;
 use crate::commands::{Format, check, run, serve, status, stop, submit};
 use crate::config::{Limits, parse_duration, parse_memory, parse_size};
@@ -231,7 +232,7 @@ impl From<SubmitArgs> for submit::Options {
             code,
             args: args.call.args,
             kwargs: args.call.kwargs,
-            reply: if args.wait { submit::Reply::Wait } else { submit::Reply::None },
+            wait: if args.wait { Wait::Forever } else { Wait::No },
         }
     }
 }

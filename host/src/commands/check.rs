@@ -48,7 +48,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     Ok(findings.exit())
 }
 
-/// Whether there is an image, or what it takes to make one; and room for its instances.
+/// Whether there is an image and room for its instances, or what it takes to make one.
 fn sandbox(config: &Config) -> (Severity, String) {
     let recipe = recipe::recipe();
     match Image::open(&recipe) {

@@ -7,7 +7,7 @@ use roh_abi::Load;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, Format, print, recipe};
-use crate::config::{Limits, default_node_name};
+use crate::config::{Limits, host_name};
 use crate::outcome::{Outcome, Reply, Report};
 use crate::sandbox::{Job, Sandbox, Scripts};
 use crate::task::{TaskId, TenantName};
@@ -67,7 +67,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     });
     match options.format {
         Format::Json => {
-            let (id, node) = (TaskId::generate(), default_node_name());
+            let (id, node) = (TaskId::generate(), host_name());
             print(&format!("{}\n", Reply::new(&id, &report, &node).to_json()))?;
         }
         Format::Text => show(&report)?,

@@ -108,9 +108,12 @@ async fn serve(
         broker = Broker::connect(&config) => broker?,
         _ = leave.told() => return Ok(Exit::Succeeded),
     };
-    tokio::spawn(forward(broker.connected(), connection));
-    let mut broker =
-        tokio::spawn(broker.run(handle.clone(), handle.stop_consuming(), settled.clone()));
+    let mut broker = tokio::spawn(broker.run(
+        handle.clone(),
+        handle.stop_consuming(),
+        settled.clone(),
+        connection,
+    ));
 
     // Cancel-safe: all three are only waited for. The first should be the one.
     tokio::select! {
@@ -181,17 +184,6 @@ impl Leave {
         tokio::select! {
             _ = self.terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
             _ = self.interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
-        }
-    }
-}
-
-/// Passes on whether the broker delivers; once its task is gone, it does not.
-async fn forward(mut from: watch::Receiver<bool>, to: watch::Sender<bool>) {
-    loop {
-        to.send_replace(*from.borrow_and_update());
-        if from.changed().await.is_err() {
-            to.send_replace(false);
-            return;
         }
     }
 }

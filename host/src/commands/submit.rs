@@ -8,6 +8,7 @@ use super::run::read_script;
 use super::{CommandError, Exit, print};
 use crate::broker::client::{self, Submission, Submitted, Wait};
 use crate::config::Config;
+use crate::outcome::Status;
 use crate::task::TaskId;
 
 /// What to publish, and where.
@@ -22,7 +23,7 @@ pub struct Options {
     /// Keyword arguments: a JSON object.
     pub kwargs: String,
     /// Whether to wait for the reply.
-    pub reply: Reply,
+    pub wait: Wait,
 }
 
 /// What a submitted task calls.
@@ -39,15 +40,6 @@ pub enum Code {
     },
 }
 
-/// Whether to ask for a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
-    /// Asks for one, waits for it and prints it.
-    Wait,
-    /// Asks for none.
-    None,
-}
-
 /// Publishes a task to the first source. Prints its id, or its reply.
 ///
 /// # Errors
@@ -57,11 +49,8 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     let source = config.sources.first().expect("a configuration has one at least");
     let limits = config.tenants.get(&source.tenant).map(|tenant| tenant.limits).unwrap_or_default();
     let id = TaskId::generate();
-    let submission = Submission {
-        id: id.clone(),
-        body: body(&options, limits.message)?,
-        wait: if options.reply == Reply::Wait { Wait::Forever } else { Wait::No },
-    };
+    let submission =
+        Submission { id: id.clone(), body: body(&options, limits.message)?, wait: options.wait };
     // Ctrl-C ends the process, and with it the connection and the queue for the reply.
     let submitted =
         super::runtime()?.block_on(client::submit(&config.broker.url, source, &submission))?;
@@ -103,8 +92,9 @@ fn body(options: &Options, limit: u64) -> Result<String, CommandError> {
 
 fn succeeded(reply: &str) -> bool {
     #[derive(serde::Deserialize)]
-    struct Status<'a> {
+    struct Reply<'a> {
         status: &'a str,
     }
-    serde_json::from_str::<Status>(reply).is_ok_and(|reply| reply.status == "succeeded")
+    serde_json::from_str::<Reply>(reply)
+        .is_ok_and(|reply| reply.status == Status::Succeeded.as_str())
 }

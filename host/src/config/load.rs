@@ -86,7 +86,8 @@ fn build(document: &Document<'_>, folder: &Path) -> Option<Config> {
     })
 }
 
-pub(super) fn host_name() -> String {
+/// A node's name where none is given: the machine's.
+pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use load::host_name;
 pub use problems::{ConfigError, Refused, Style};
 pub use values::{MEMORY, parse_duration, parse_memory, parse_size};
 
@@ -50,11 +51,6 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         load::load(path)
     }
-}
-
-/// A node's name where none is given: the machine's.
-pub fn default_node_name() -> String {
-    load::host_name()
 }
 
 /// The broker's address, which holds its password.

@@ -31,6 +31,8 @@ pub enum Settlement {
 #[expect(missing_docs, reason = "named after what they mean")]
 pub enum DeadLetter {
     Yes,
+    /// If its reply reaches nobody: then nothing else is left to tell of it.
+    UnlessReplied,
     No,
 }
 
@@ -41,7 +43,7 @@ impl Settlement {
             (Outcome::Succeeded(_) | Outcome::Stopped, _) => DeadLetter::No,
             // Whoever asked for a reply learns of it from the reply.
             (Outcome::Failed(_) | Outcome::Timeout(..) | Outcome::OutOfMemory(_), Some(_)) => {
-                DeadLetter::No
+                DeadLetter::UnlessReplied
             }
             (Outcome::Failed(_) | Outcome::Timeout(..) | Outcome::OutOfMemory(_), None) => {
                 DeadLetter::Yes

@@ -1,14 +1,13 @@
 //! The guest's exports as typed calls. Whatever the guest returns is a claim: lengths
 //! are bounded, bytes are decoded, JSON is checked.
 
-use roh_abi::{DecodeError, export, import};
+use roh_abi::{DecodeError, ModuleAnswer, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::{Caller, InstancePre, Linker, Module, Store, TypedFunc};
 
 use super::instance::{Instance, MAX_PANIC_BYTES};
 use super::memory::{Memory, OutOfBounds, Span};
-use crate::task::MAX_NAME_BYTES;
 
 /// Most bytes of a reply beside the result: an exception and its traceback.
 const REPLY_OVERHEAD: u32 = 1 << 20;
@@ -25,15 +24,13 @@ pub(super) fn linker(module: &Module) -> wasmtime::Result<Linker<Instance>> {
 }
 
 fn module_find(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<i64> {
-    let memory = Memory::of(&mut caller);
-    let name = memory.bytes(Span { ptr, len })?;
-    // Nobody has such a module, and the name is not worth a copy.
-    let name = match name.len() {
-        0..=MAX_NAME_BYTES => String::from_utf8_lossy(name).into_owned(),
-        _ => String::new(),
+    let mut memory = Memory::of(&mut caller);
+    let (name, instance) = memory.split(Span { ptr, len })?;
+    let answer = match std::str::from_utf8(name) {
+        Ok(name) => instance.scripts.find(&instance.tenant, name),
+        // No file of ours is named so.
+        Err(_) => ModuleAnswer::Missing,
     };
-    let instance = caller.data_mut();
-    let answer = instance.scripts.find(&instance.tenant, &name);
     instance.answer = roh_abi::encode(&answer);
     Ok(instance.answer.len() as i64)
 }

@@ -35,7 +35,7 @@ use crate::task::{Code, Task, TenantName};
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// File name of an inline script, as tracebacks show it.
-pub const INLINE_FILE: &str = "script.py";
+const INLINE_FILE: &str = "script.py";
 
 /// One task, as the sandbox sees it.
 #[derive(Debug, Clone)]

@@ -248,7 +248,7 @@ impl World {
 
     fn fate(&self, serial: usize, status: Status) -> Fate {
         let model = &self.models[serial];
-        let unless_replied = if model.reply { DeadLetter::No } else { DeadLetter::Yes };
+        let unless_replied = if model.reply { DeadLetter::UnlessReplied } else { DeadLetter::Yes };
         match status {
             Status::Stopped if model.interrupted && !model.stopped => Fate::Requeue,
             Status::Succeeded | Status::Stopped => Fate::Finish(status, DeadLetter::No),

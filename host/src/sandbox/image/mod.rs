@@ -134,7 +134,11 @@ impl Image {
     pub fn open(recipe: &Recipe) -> Result<Option<Image>, ImageError> {
         let guest = read_guest(&recipe.guest)?;
         let key = key(&compiling_engine(recipe)?, &guest);
-        match recipe.cache.exists() {
+        let unreadable = |error: std::io::Error| ImageError::Cache {
+            path: recipe.cache.clone(),
+            why: error.to_string(),
+        };
+        match recipe.cache.try_exists().map_err(unreadable)? {
             true => Ok(cache::Cache::open(&recipe.cache)?.get(&key)),
             false => Ok(None),
         }
