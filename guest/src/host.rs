@@ -11,8 +11,8 @@ use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
 
 use crate::{alarm, boundary, interpreter, json_in, json_out};
 
-/// Of a log line, in bytes.
-const LONGEST_LINE: usize = 8 * 1024;
+/// Of a log message, and of a logger's name, in bytes.
+const LONGEST: usize = 8 * 1024;
 
 /// All of them.
 pub(crate) fn functions(vm: &VirtualMachine) -> Vec<PyObjectRef> {
@@ -98,13 +98,12 @@ pub(crate) fn data_folder(path: PyUtf8StrRef, vm: &VirtualMachine) -> PyResult {
 
 /// `log(level, logger, message)`. A log that the host refuses is no error of the script's.
 pub(crate) fn log(level: i64, logger: PyStrRef, message: PyStrRef) {
-    let line = message.to_string_lossy();
-    let request = Request::Log {
-        level: level.clamp(0, u8::MAX.into()) as u8,
-        logger: logger.to_string_lossy().into_owned(),
-        message: line[..line.floor_char_boundary(LONGEST_LINE)].to_owned(),
+    let cut = |text: PyStrRef| {
+        let text = text.to_string_lossy();
+        text[..text.floor_char_boundary(LONGEST)].to_owned()
     };
-    boundary::ask(&request);
+    let level = level.clamp(0, u8::MAX.into()) as u8;
+    boundary::ask(&Request::Log { level, logger: cut(logger), message: cut(message) });
 }
 
 /// `(id, attempt, tenant, its deadline on the monotonic clock)`

@@ -77,15 +77,15 @@ def _in_place_of_alarm(setter):
     """For what has RustPython trace or profile: in place of the alarm, which does so too
     and which a script need not know of."""
 
-    def set(function, /):
+    def place(function, /):
         if function is None and alarm_armed():
             return  # nothing was set
         if function is not None:
             alarm_disarm()
         setter(function)
 
-    set.__name__ = setter.__name__
-    return set
+    place.__name__ = setter.__name__
+    return place
 
 
 for _name in ("settrace", "setprofile", "_settraceallthreads", "_setprofileallthreads"):
