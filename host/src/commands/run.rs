@@ -61,6 +61,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
         instances: 1,
         own: BTreeMap::new(),
         limits: vec![options.limits],
+        require: Vec::new(),
     };
     let session = Arc::new(Session::new(tenant.clone(), scripts));
     let job = Job {
