@@ -51,7 +51,7 @@ pub enum TimeLimit {
 }
 
 /// The outcome's name on the wire, in logs and in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the variants of Outcome say what they mean")]
 pub enum Status {
     Succeeded,
@@ -168,6 +168,10 @@ pub struct Usage {
     pub queued: Duration,
     /// The instance's linear memory at its end, which is its peak, in bytes.
     pub memory_bytes: u64,
+    /// Bytes of what it printed and of its result.
+    pub output_bytes: u64,
+    /// What it asked of the host, in requests.
+    pub host_calls: u32,
 }
 
 /// A reply as the contract spells it.
