@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this boundary. An image that was built for another one is refused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Names of the guest's exports. `ptr` and `len` are bytes in its linear memory.
 pub mod export {
@@ -24,6 +24,9 @@ pub mod export {
     /// `(ptr, len) -> ptr << 32 | len`: takes a [`Call`](super::Call), returns a
     /// [`Reply`](super::Reply).
     pub const CALL: &str = "roh_call";
+    /// `() -> ptr`: where the host writes a 1, in one byte, once a limit is near: the
+    /// interpreter then raises `TimeoutError` in the script as soon as it can.
+    pub const ALARM: &str = "roh_alarm";
     /// Global `i32`: the top of the guest's stack in its memory, which grows down to 0.
     pub const STACK_POINTER: &str = "__stack_pointer";
     /// The linear memory.
@@ -34,20 +37,42 @@ pub mod export {
 pub mod import {
     /// The one namespace beside WASI.
     pub const MODULE: &str = "roh";
-    /// `(name_ptr, name_len) -> i64`: looks a script module up by its dotted name.
-    /// The length of an encoded [`ModuleAnswer`](super::ModuleAnswer), kept at the
-    /// host until [`MODULE_READ`] fetches it.
-    pub const MODULE_FIND: &str = "module_find";
-    /// `(ptr, len)`: copies the answer of the last [`MODULE_FIND`] to `ptr`; `len`
-    /// must be what it returned.
-    pub const MODULE_READ: &str = "module_read";
+    /// `(ptr, len) -> i64`: asks the host for something, an encoded
+    /// [`Request`](super::Request). The length of the encoded
+    /// [`Answer`](super::Answer), kept at the host until [`ANSWER`] fetches it.
+    pub const REQUEST: &str = "request";
+    /// `(ptr, len)`: copies the answer to the last [`REQUEST`] to `ptr`; `len` must be
+    /// what it returned.
+    pub const ANSWER: &str = "answer";
     /// `(ptr, len)`: the message of a Rust panic in the guest, right before the trap.
     pub const PANICKED: &str = "panicked";
 }
 
 /// Host to guest: make a script ready, running its top level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Load {
+pub struct Load {
+    /// What the script may know of its task.
+    pub task: TaskInfo,
+    /// The script.
+    pub script: Script,
+}
+
+/// What a script may know of its task: `roh.task`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// The task's id.
+    pub id: String,
+    /// Which attempt at it this is, from 1.
+    pub attempt: u32,
+    /// Whose task it is.
+    pub tenant: String,
+    /// Time that it has from its start on, in milliseconds.
+    pub wall_ms: u64,
+}
+
+/// A script to make ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Script {
     /// A module of the tenant's script folder, found through the host.
     Module {
         /// Dotted name, `pkg.mod`.
@@ -108,15 +133,115 @@ pub struct Exception {
     pub traceback: String,
 }
 
-/// Host to guest: the answer to a look-up of a script module.
+/// Guest to host: what a script asks for. Each needs a grant but the first and the last
+/// two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// A module of the tenant's script folder, by its dotted name:
+    /// [`Answer::Module`] or [`Answer::Missing`].
+    Module(String),
+    /// A data file of the tenant, by its path below `/data`, without a leading slash:
+    /// [`Answer::Bytes`] or [`Answer::Missing`].
+    File(String),
+    /// The names in a folder of data files, `""` for all of it, folders with a slash at
+    /// their end: [`Answer::Names`] or [`Answer::Missing`].
+    Folder(String),
+    /// An HTTP request: [`Answer::Http`].
+    Http(HttpRequest),
+    /// A message to an exchange, confirmed by the broker: [`Answer::Done`].
+    Publish {
+        /// The exchange.
+        exchange: String,
+        /// The routing key.
+        routing_key: String,
+        /// MIME type of the body.
+        content_type: String,
+        /// The body.
+        #[serde(with = "serde_bytes")]
+        body: Vec<u8>,
+    },
+    /// A task of the same tenant: [`Answer::Text`], its id.
+    Submit {
+        /// `module.function`.
+        task: String,
+        /// Positional arguments: a JSON array.
+        args: String,
+        /// Keyword arguments: a JSON object.
+        kwargs: String,
+    },
+    /// A secret by its name: [`Answer::Text`].
+    Secret(String),
+    /// A value of the tenant's store: [`Answer::Bytes`] or [`Answer::Missing`].
+    StateGet(String),
+    /// Keeps a value in the tenant's store: [`Answer::Done`].
+    StateSet {
+        /// Its key.
+        key: String,
+        /// The value.
+        #[serde(with = "serde_bytes")]
+        value: Vec<u8>,
+    },
+    /// Removes a value from the tenant's store: [`Answer::Done`] or [`Answer::Missing`].
+    StateDelete(String),
+    /// The keys of the tenant's store that start so: [`Answer::Names`].
+    StateKeys(String),
+    /// How far the task has come, shown to operators: [`Answer::Done`].
+    Progress {
+        /// So much is done.
+        done: f64,
+        /// Of so much.
+        total: Option<f64>,
+    },
+    /// A line for the node's log: [`Answer::Done`].
+    Log {
+        /// As Python's `logging` numbers it.
+        level: u8,
+        /// The logger's name.
+        logger: String,
+        /// The message, formatted.
+        message: String,
+    },
+}
+
+/// An HTTP request of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ModuleAnswer {
-    /// The tenant has no such module.
+pub struct HttpRequest {
+    /// `GET`, say.
+    pub method: String,
+    /// Absolute, `http` or `https`.
+    pub url: String,
+    /// In this order; names may repeat.
+    pub headers: Vec<(String, String)>,
+    /// Empty for none.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// Lowers the host's own limit.
+    pub timeout_ms: Option<u32>,
+}
+
+/// The answer to an [`HttpRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpResponse {
+    /// 200, say.
+    pub status: u16,
+    /// Where it came from, after redirects.
+    pub url: String,
+    /// In this order; names may repeat and are in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+}
+
+/// Host to guest: the answer to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// There is no such thing.
     Missing,
-    /// It has one, and it can't be served: too large, not UTF-8, unreadable.
-    Refused(String),
-    /// Its source.
-    Found {
+    /// A module's source.
+    Module {
         /// File name relative to the script folder, for tracebacks.
         file: String,
         /// Whether it is a package (an `__init__.py`).
@@ -124,6 +249,47 @@ pub enum ModuleAnswer {
         /// Python source.
         source: String,
     },
+    /// A file, or a value.
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// A secret, or an id.
+    Text(String),
+    /// Names, or keys, in order.
+    Names(Vec<String>),
+    /// A response.
+    Http(HttpResponse),
+    /// No.
+    Refused(Refusal),
+}
+
+/// Why the host does not do what a script asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What kind of no it is, which is the class of the exception.
+    pub kind: RefusalKind,
+    /// One sentence for whoever wrote the script.
+    pub message: String,
+}
+
+/// Kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalKind {
+    /// The tenant lacks the grant: `roh.NotGranted`, a `PermissionError`.
+    NotGranted,
+    /// A limit is reached: `roh.LimitReached`, an `OSError`.
+    Limit,
+    /// What was asked makes no sense: `ValueError`.
+    Invalid,
+    /// It was tried and failed: `roh.HostError`, an `OSError`.
+    Failed,
+    /// It was tried and took too long: `TimeoutError`.
+    TimedOut,
+}
+
+impl Answer {
+    /// A refusal.
+    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Answer {
+        Answer::Refused(Refusal { kind, message: message.into() })
+    }
 }
 
 /// Encodes a message of this crate.

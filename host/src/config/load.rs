@@ -221,6 +221,7 @@ fn limits(section: &Section<'_>, default: Limits) -> Limits {
         output: size("output", 0..=MAX_SIZE).unwrap_or(default.output),
         message: size("message", 1..=MAX_SIZE).unwrap_or(default.message),
         result: size("result", 1..=MAX_SIZE).unwrap_or(default.result),
+        ..default
     }
 }
 

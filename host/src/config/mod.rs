@@ -20,6 +20,8 @@ pub use load::host_name;
 pub use problems::{ConfigError, Refused, Style};
 pub use values::{MEMORY, parse_duration, parse_memory, parse_size};
 
+use serde::{Deserialize, Serialize};
+
 use crate::task::TenantName;
 
 /// A whole configuration file.
@@ -112,7 +114,7 @@ impl ManagerConfig {
 }
 
 /// What one task may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Linear memory of its instance, in bytes.
     pub memory: u64,
@@ -126,6 +128,12 @@ pub struct Limits {
     pub message: u64,
     /// Bytes of its result, as JSON.
     pub result: u64,
+    /// What it may ask of the host, in requests.
+    pub calls: u32,
+    /// Bytes of all those requests and of their answers.
+    pub call_bytes: u64,
+    /// Lines per second in the node's log.
+    pub log_lines: u32,
 }
 
 impl Default for Limits {
@@ -137,6 +145,9 @@ impl Default for Limits {
             output: 256 << 10,
             message: 1 << 20,
             result: 1 << 20,
+            calls: 1000,
+            call_bytes: 16 << 20,
+            log_lines: 10,
         }
     }
 }
