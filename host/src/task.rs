@@ -16,6 +16,9 @@ const MAX_ID_BYTES: usize = 255;
 /// Longest name of a module or a function in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 500;
 
+/// The least memory that an instance can have: the interpreter alone fills most of it.
+pub(crate) const LEAST_MEMORY: u64 = 48 << 20;
+
 /// A task's id, as the client chose it or as the node made it. Not unique: a client
 /// may send one twice, and a redelivery keeps it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

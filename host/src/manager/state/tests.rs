@@ -185,7 +185,7 @@ fn tenants(of: impl IntoIterator<Item = (u32, Option<usize>)>) -> BTreeMap<Tenan
     of.into_iter()
         .enumerate()
         .map(|(i, (share, watermark))| {
-            (tenant(i), Tenant { scripts: None, share, watermark, limits })
+            (tenant(i), Tenant { share, watermark, ..Tenant::with_limits(limits) })
         })
         .collect()
 }
