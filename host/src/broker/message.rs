@@ -8,6 +8,8 @@ use super::wire::SUBSTITUTE;
 use crate::outcome::Status;
 use crate::task::{Properties, ReplyAddress, TaskId};
 
+/// Tasks between the message's and a client's.
+pub(super) const DEPTH: &str = "x-roh-depth";
 /// How many earlier attempts at the task crashed.
 const DELIVERIES: &str = "x-roh-deliveries";
 /// Longest reason in a dead letter.
@@ -26,7 +28,8 @@ pub(super) fn read(properties: &BasicProperties) -> Properties {
         message_id: text(properties.message_id()),
         correlation_id: text(properties.correlation_id()),
         reply_to: text(properties.reply_to()),
-        earlier_attempts: properties.headers().as_ref().map_or(0, earlier_attempts),
+        earlier_attempts: count(properties, DELIVERIES),
+        depth: count(properties, DEPTH),
     }
 }
 
@@ -43,9 +46,10 @@ pub(super) fn not_text(properties: &BasicProperties) -> Option<&'static str> {
     })
 }
 
-/// Anyone can write the header: what is not a count counts as none.
-fn earlier_attempts(headers: &FieldTable) -> u32 {
-    let count = match headers.inner().get(DELIVERIES) {
+/// The count in a header. Anyone can write it: what is not a count counts as none.
+fn count(properties: &BasicProperties, name: &str) -> u32 {
+    let value = properties.headers().as_ref().and_then(|headers| headers.inner().get(name));
+    let count = match value {
         Some(AMQPValue::ShortShortInt(n)) => i64::from(*n),
         Some(AMQPValue::ShortShortUInt(n)) => i64::from(*n),
         Some(AMQPValue::ShortInt(n)) => i64::from(*n),
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_earlier_attempts_and_nothing_else() {
+    fn reads_counts_and_nothing_else() {
         for (value, expected) in [
             (AMQPValue::LongLongInt(3), 3),
             (AMQPValue::LongInt(2), 2),
@@ -228,11 +232,12 @@ mod tests {
             (text("many"), 0),
             (AMQPValue::Void, 0),
         ] {
-            let properties =
-                BasicProperties::default().with_headers(table(&[(DELIVERIES, value.clone())]));
-            assert_eq!(read(&properties).earlier_attempts, expected, "{value:?}");
+            let headers = table(&[(DELIVERIES, value.clone()), (DEPTH, value.clone())]);
+            let read = read(&BasicProperties::default().with_headers(headers));
+            assert_eq!((read.earlier_attempts, read.depth), (expected, expected), "{value:?}");
         }
-        assert_eq!(read(&BasicProperties::default()).earlier_attempts, 0);
+        let read = read(&BasicProperties::default());
+        assert_eq!((read.earlier_attempts, read.depth), (0, 0));
     }
 
     #[test]

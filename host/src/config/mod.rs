@@ -24,7 +24,7 @@ pub use values::{MEMORY, parse_duration, parse_memory, parse_size};
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::TenantName;
+use crate::task::{Lowered, TenantName};
 
 /// A whole configuration file.
 #[derive(Debug, Clone)]
@@ -172,6 +172,23 @@ impl Default for Limits {
             calls: 1000,
             call_bytes: 16 << 20,
             log_lines: 10,
+        }
+    }
+}
+
+impl Limits {
+    /// These limits, where a task's message does not say less.
+    pub fn lowered_by(&self, lowered: &Lowered) -> Limits {
+        let less = |limit: u64, lowered: Option<u64>| limit.min(lowered.unwrap_or(limit));
+        let sooner =
+            |limit: Duration, lowered: Option<Duration>| limit.min(lowered.unwrap_or(limit));
+        Limits {
+            memory: less(self.memory, lowered.memory),
+            cpu: sooner(self.cpu, lowered.cpu),
+            wall: sooner(self.wall, lowered.wall),
+            output: less(self.output, lowered.output),
+            result: less(self.result, lowered.result),
+            ..*self
         }
     }
 }

@@ -77,6 +77,19 @@ fn a_tenants_limits_override_the_nodes_one_by_one() {
 }
 
 #[test]
+fn a_message_can_lower_limits_and_not_raise_them() {
+    let lowered = Lowered {
+        memory: Some(1 << 30),
+        cpu: Some(Duration::from_secs(1)),
+        output: Some(0),
+        ..Lowered::default()
+    };
+    let limits = Limits::default();
+    let expected = Limits { cpu: Duration::from_secs(1), output: 0, ..limits };
+    assert_eq!(limits.lowered_by(&lowered), expected);
+}
+
+#[test]
 fn arguments_are_what_toml_says_they_are() {
     let config = accepted(&format!(
         "{BROKER}[[source]]\narguments = {{ x-queue-type = 'quorum', n = 0x10, l = [true, 1.5] }}"
