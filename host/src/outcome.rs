@@ -5,9 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::config::Limits;
 use crate::task::TaskId;
 
 /// How a task ended.
@@ -42,7 +43,7 @@ pub struct Exception {
 }
 
 /// Which of a task's time limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeLimit {
     /// Time on a core.
     Cpu,
@@ -91,6 +92,14 @@ impl fmt::Display for Status {
 }
 
 impl Outcome {
+    /// The end at a time limit.
+    pub fn timeout(limit: TimeLimit, limits: &Limits) -> Outcome {
+        match limit {
+            TimeLimit::Cpu => Outcome::Timeout(limit, limits.cpu),
+            TimeLimit::Wall => Outcome::Timeout(limit, limits.wall),
+        }
+    }
+
     /// The outcome's name.
     pub fn status(&self) -> Status {
         match self {
@@ -168,6 +177,10 @@ pub struct Usage {
     pub queued: Duration,
     /// The instance's linear memory at its end, which is its peak, in bytes.
     pub memory_bytes: u64,
+    /// Bytes of what it printed and of its result.
+    pub output_bytes: u64,
+    /// What it asked of the host, in requests.
+    pub host_calls: u32,
 }
 
 /// A reply as the contract spells it.
@@ -191,6 +204,8 @@ struct WireUsage {
     cpu_ms: f64,
     queued_ms: f64,
     memory_bytes: u64,
+    output_bytes: u64,
+    host_calls: u32,
 }
 
 impl<'a> Reply<'a> {
@@ -212,6 +227,8 @@ impl<'a> Reply<'a> {
                 cpu_ms: milliseconds(usage.cpu),
                 queued_ms: milliseconds(usage.queued),
                 memory_bytes: usage.memory_bytes,
+                output_bytes: usage.output_bytes,
+                host_calls: usage.host_calls,
             },
             node,
         }

@@ -72,6 +72,9 @@ pub(super) enum Command {
     /// Build the interpreter image, or tell what it is
     #[command(subcommand, arg_required_else_help = true)]
     Image(Image),
+    /// What executors are started as; nothing for people
+    #[command(hide = true)]
+    Executor,
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  roh completions bash > /etc/bash_completion.d/roh")]
     Completions {

@@ -22,6 +22,9 @@ use args::{Cli, Command, Image};
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.color.into_choice().write_global();
+    if matches!(cli.command, Command::Executor) {
+        return crate::executor::main();
+    }
     let exit = dispatch(cli.command).unwrap_or_else(|error| {
         // Where nothing can be shown, the exit code still tells.
         let _ = anstream::stderr().write_all(explain(&error, style()).as_bytes());
@@ -40,6 +43,7 @@ fn dispatch(command: Command) -> Result<Exit, CommandError> {
         Command::Check(args) => commands::check::run(args.into()),
         Command::Image(Image::Build) => commands::image::build(),
         Command::Image(Image::Info) => commands::image::info(),
+        Command::Executor => unreachable!("it is no command of a person's"),
         Command::Completions { shell } => commands::completions::run(shell, Cli::command()),
     }
 }

@@ -27,9 +27,9 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     for text in plan(&config) {
         findings.add(Severity::Ok, &text)?;
     }
-    let (severity, text) = sandbox(&config);
-    findings.add(severity, &text)?;
     let runtime = super::runtime()?;
+    let (severity, text) = runtime.block_on(sandbox(&config));
+    findings.add(severity, &text)?;
     let (severity, text) = runtime.block_on(port(&config));
     findings.add(severity, &text)?;
     match runtime.block_on(client::check(&config)) {
@@ -49,13 +49,18 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
 }
 
 /// Whether there is an image and room for its instances, or what it takes to make one.
-fn sandbox(config: &Config) -> (Severity, String) {
+async fn sandbox(config: &Config) -> (Severity, String) {
     let recipe = recipe::recipe();
     match Image::open(&recipe) {
-        Ok(Some(image)) => match serve::sandbox(config, &image) {
-            Ok(_) => (Severity::Ok, format!("image: {}", image.path.display())),
-            Err(error) => (Severity::Error, chain(&error)),
-        },
+        Ok(Some(image)) => {
+            let path = image.path.display().to_string();
+            match serve::executors(config, image).await {
+                Ok(executors) => {
+                    (Severity::Ok, format!("image: {path}\nexecutors: {}", executors.walls()))
+                }
+                Err(error) => (Severity::Error, chain(&error)),
+            }
+        }
         Ok(None) => {
             let text = "image: not built yet; the first start takes half a minute more\n\
                         `roh image build` does it now";

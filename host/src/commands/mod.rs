@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use crate::broker::BrokerError;
 use crate::config::ConfigError;
+use crate::executor::ExecutorsError;
 use crate::management::BindError;
-use crate::sandbox::SandboxError;
 use crate::sandbox::image::ImageError;
 use crate::telemetry::TelemetryError;
 
@@ -68,9 +68,9 @@ pub enum CommandError {
     /// There is no interpreter image.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The sandbox can't be set up.
+    /// There are no executors to run instances in.
     #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Executors(#[from] ExecutorsError),
     /// The broker is out of reach, or refuses what it is asked to do.
     #[error(transparent)]
     Broker(#[from] BrokerError),

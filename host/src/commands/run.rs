@@ -1,15 +1,19 @@
 //! `roh run`: one task from a file, without a broker.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use roh_abi::Load;
+use roh_abi::{Load, Script, TaskInfo};
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, Format, print, recipe};
 use crate::config::{Limits, host_name};
+use crate::executor::{self, Executors, Plan};
+use crate::grants::{Scripts, Session};
 use crate::outcome::{Outcome, Reply, Report};
-use crate::sandbox::{Job, Sandbox, Scripts};
+use crate::sandbox::Job;
 use crate::task::{TaskId, TenantName};
 
 /// What to run, and how.
@@ -41,12 +45,28 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let scripts = Scripts::new([(tenant.clone(), folder)]);
-    let sandbox = Sandbox::new(&image, scripts, 1, options.limits.memory)?;
+    let scripts = Arc::new(Scripts::new([(tenant.clone(), folder)]));
+    let id = TaskId::generate();
     let file = options.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let info = TaskInfo {
+        id: id.as_str().to_owned(),
+        attempt: 1,
+        tenant: tenant.as_str().to_owned(),
+        wall_ms: u64::try_from(options.limits.wall.as_millis()).unwrap_or(u64::MAX),
+    };
+    let plan = Plan {
+        program: executor::program(),
+        image,
+        shared: 1,
+        instances: 1,
+        own: BTreeMap::new(),
+        limits: vec![options.limits],
+    };
+    let session = Arc::new(Session::new(tenant.clone(), scripts));
     let job = Job {
         tenant,
-        load: Load::Inline { file, source },
+        share: 1,
+        load: Load { task: info, script: Script::Inline { file, source } },
         function: options.function,
         args: options.args,
         kwargs: options.kwargs,
@@ -54,6 +74,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     };
     let runtime = super::runtime()?;
     let report = runtime.block_on(async {
+        let executors = Executors::start(plan).await?;
         let stop = CancellationToken::new();
         let stop_on_interrupt = stop.clone();
         // Ends with the runtime.
@@ -63,12 +84,11 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
                 stop_on_interrupt.cancel();
             }
         });
-        sandbox.run(job, stop).await
-    });
+        Ok::<_, CommandError>(executors.run(job, session, stop).await)
+    })?;
     match options.format {
         Format::Json => {
-            let (id, node) = (TaskId::generate(), host_name());
-            print(&format!("{}\n", Reply::new(&id, &report, &node).to_json()))?;
+            print(&format!("{}\n", Reply::new(&id, &report, &host_name()).to_json()))?;
         }
         Format::Text => show(&report)?,
     }

@@ -1,6 +1,7 @@
 //! `roh serve`: a node. Puts broker, manager, sandbox and management together, and
 //! takes them apart again when it is told to leave.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, Exit, recipe};
 use crate::broker::{Broker, DeliverySettler};
 use crate::config::Config;
+use crate::executor::{self, Executors, ExecutorsError, Plan};
+use crate::grants::{Scripts, Session};
 use crate::management::{self, LiveNode};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
+use crate::sandbox::Job;
 use crate::sandbox::image::Image;
-use crate::sandbox::{Job, Sandbox, SandboxError, Scripts};
 use crate::systemd::{self, Notice};
 use crate::task::Task;
 use crate::telemetry;
@@ -45,19 +48,28 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     // Taken first: a port in use shows at once, not after an image was built.
     let listener = runtime.block_on(management::bind(config.management.listen))?;
     let image = recipe::image()?;
-    let sandbox = Arc::new(sandbox(&config, &image)?);
     tracing::info!(node = config.node, version = env!("CARGO_PKG_VERSION"), "node starting");
-    let exit = runtime.block_on(serve(Arc::new(config), sandbox, listener));
+    let exit = runtime.block_on(async {
+        let executors = executors(&config, image).await?;
+        tracing::info!(walls = %executors.walls(), "executors started");
+        serve(Arc::new(config), executors, listener).await
+    });
     // Whatever still waits for something waits for nobody.
     runtime.shutdown_background();
     exit
 }
 
-/// The sandbox that a node with this configuration has.
-pub(super) fn sandbox(config: &Config, image: &Image) -> Result<Sandbox, SandboxError> {
-    let memory = config.tenants.values().map(|tenant| tenant.limits.memory).max();
-    let instances = u32::try_from(config.manager.watermark).unwrap_or(u32::MAX);
-    Sandbox::new(image, scripts(config), instances, memory.unwrap_or_default())
+/// Starts the executors of a node with this configuration.
+pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors, ExecutorsError> {
+    let plan = Plan {
+        program: executor::program(),
+        image,
+        shared: 1,
+        instances: u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
+        own: BTreeMap::new(),
+        limits: config.tenants.values().map(|tenant| tenant.limits).collect(),
+    };
+    Executors::start(plan).await
 }
 
 fn scripts(config: &Config) -> Scripts {
@@ -66,27 +78,32 @@ fn scripts(config: &Config) -> Scripts {
     }))
 }
 
-/// The sandbox, as the manager needs it: each task under its tenant's limits.
+/// The executors, as the manager needs them: each task under its tenant's limits.
 struct TenantRunner {
     config: Arc<Config>,
-    sandbox: Arc<Sandbox>,
+    executors: Executors,
+    scripts: Arc<Scripts>,
 }
 
 impl Runner for TenantRunner {
     async fn run(&self, task: Arc<Task>, stop: CancellationToken) -> Report {
-        let tenant = self.config.tenants.get(&task.envelope.tenant);
+        let name = &task.envelope.tenant;
+        let tenant = self.config.tenants.get(name);
         let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
-        self.sandbox.run(Job::new(&task, limits), stop).await
+        let share = tenant.map_or(1, |tenant| tenant.share);
+        let session = Arc::new(Session::new(name.clone(), self.scripts.clone()));
+        self.executors.run(Job::new(&task, limits, share), session, stop).await
     }
 }
 
 async fn serve(
     config: Arc<Config>,
-    sandbox: Arc<Sandbox>,
+    executors: Executors,
     listener: TcpListener,
 ) -> Result<Exit, CommandError> {
     let mut leave = Leave::new()?;
-    let runner = Arc::new(TenantRunner { config: config.clone(), sandbox });
+    let scripts = Arc::new(scripts(&config));
+    let runner = Arc::new(TenantRunner { config: config.clone(), executors, scripts });
     let (manager, handle) =
         Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));
     let (settled, closed) = (CancellationToken::new(), CancellationToken::new());

@@ -1,7 +1,7 @@
 //! The guest's exports as typed calls. Whatever the guest returns is a claim: lengths
 //! are bounded, bytes are decoded, JSON is checked.
 
-use roh_abi::{DecodeError, ModuleAnswer, export, import};
+use roh_abi::{DecodeError, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::{Caller, InstancePre, Linker, Module, Store, TypedFunc};
@@ -17,25 +17,36 @@ pub(super) fn linker(module: &Module) -> wasmtime::Result<Linker<Instance>> {
     let mut linker = Linker::new(module.engine());
     super::wasi::link(&mut linker, module)?;
     linker
-        .func_wrap(import::MODULE, import::MODULE_FIND, module_find)?
-        .func_wrap(import::MODULE, import::MODULE_READ, module_read)?
+        .func_wrap_async(import::MODULE, import::REQUEST, |caller, (ptr, len)| {
+            Box::new(request(caller, Span { ptr, len }))
+        })?
+        .func_wrap(import::MODULE, import::ANSWER, answer)?
         .func_wrap(import::MODULE, import::PANICKED, panicked)?;
     Ok(linker)
 }
 
-fn module_find(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<i64> {
+/// Passes on what the script asks for, and waits for the answer without holding a thread.
+async fn request(mut caller: Caller<'_, Instance>, request: Span) -> wasmtime::Result<i64> {
     let mut memory = Memory::of(&mut caller);
-    let (name, instance) = memory.split(Span { ptr, len })?;
-    let answer = match std::str::from_utf8(name) {
-        Ok(name) => instance.scripts.find(&instance.tenant, name),
-        // No file of ours is named so.
-        Err(_) => ModuleAnswer::Missing,
+    let (request, instance) = memory.split(request)?;
+    let answer = match instance.count_call(request.len()) {
+        Ok(()) => {
+            let calls = instance.calls.clone();
+            let answer = calls.answer(request.to_vec());
+            let answer = super::wait::until(&mut caller, answer).await?;
+            match caller.data_mut().count_answer(answer.len()) {
+                Ok(()) => answer,
+                Err(refusal) => roh_abi::encode(&refusal),
+            }
+        }
+        Err(refusal) => roh_abi::encode(&refusal),
     };
-    instance.answer = roh_abi::encode(&answer);
-    Ok(instance.answer.len() as i64)
+    let len = answer.len() as i64;
+    caller.data_mut().answer = answer;
+    Ok(len)
 }
 
-fn module_read(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<()> {
+fn answer(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Result<()> {
     let answer = std::mem::take(&mut caller.data_mut().answer);
     if len.cast_unsigned() as usize != answer.len() {
         return Err(OutOfBounds.into());
@@ -80,13 +91,21 @@ impl Guest {
         let mut store = Store::new(image.module().engine(), data);
         store.limiter(|instance| &mut instance.memory_limit);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| Ok(store.data().end_slice()?));
+        store.epoch_deadline_callback(|mut store| {
+            super::wait::ring_if_near(&mut store);
+            Ok(store.data().end_slice()?)
+        });
         let instance = image.instantiate_async(&mut store).await?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
             .ok_or(Breach::NoExport(export::MEMORY))?;
         store.data_mut().memory = Some(memory);
         let alloc = instance.get_typed_func(&mut store, export::ALLOC)?;
+        // A guest made by hand, in a test, may do without.
+        if let Ok(alarm) = instance.get_typed_func::<(), i32>(&mut store, export::ALARM) {
+            let alarm = alarm.call_async(&mut store, ()).await?;
+            store.data_mut().alarm.address = Some(alarm.cast_unsigned());
+        }
         Ok(Guest { store, instance, alloc })
     }
 

@@ -8,18 +8,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Memory, ResourceLimiter, UpdateDeadline};
 
+use roh_abi::{Answer, RefusalKind};
+
+use super::Calls;
 use super::meter::Meter;
-use super::scripts::Scripts;
 use crate::config::Limits;
-use crate::task::TenantName;
+use crate::outcome::TimeLimit;
 
 /// Longest panic message kept, in bytes.
 pub(super) const MAX_PANIC_BYTES: usize = 4096;
 
 /// The data in an instance's store.
 pub(super) struct Instance {
-    pub(super) tenant: TenantName,
-    pub(super) scripts: Arc<Scripts>,
+    /// Answers what the script asks for.
+    pub(super) calls: Arc<dyn Calls>,
     pub(super) meter: Arc<Meter>,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
@@ -28,13 +30,26 @@ pub(super) struct Instance {
     pub(super) stop: CancellationToken,
     /// The guest's memory; `None` only while it is being instantiated.
     pub(super) memory: Option<Memory>,
-    /// The answer to the guest's last look-up of a module, encoded.
+    /// The answer to the guest's last request, encoded.
     pub(super) answer: Vec<u8>,
     /// What the guest said when it panicked.
     pub(super) panic: Option<String>,
     pub(super) started: Instant,
-    cpu_limit: Duration,
-    wall_limit: Duration,
+    pub(super) alarm: Alarm,
+    /// Requests so far.
+    pub(super) calls_made: u32,
+    /// Bytes of requests and answers so far.
+    call_bytes: u64,
+    limits: Limits,
+}
+
+/// Tells the guest that a limit is near.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// The byte in the guest's memory to set.
+    pub(super) address: Option<u32>,
+    /// The limit that it was set for.
+    pub(super) rung: Option<TimeLimit>,
 }
 
 /// Why the host ended an instance.
@@ -51,15 +66,9 @@ pub(super) enum Interrupt {
 }
 
 impl Instance {
-    pub(super) fn new(
-        tenant: TenantName,
-        scripts: Arc<Scripts>,
-        limits: &Limits,
-        stop: CancellationToken,
-    ) -> Instance {
+    pub(super) fn new(calls: Arc<dyn Calls>, limits: &Limits, stop: CancellationToken) -> Instance {
         Instance {
-            tenant,
-            scripts,
+            calls,
             meter: Arc::new(Meter::new()),
             stdout: Capture::new(limits.output),
             stderr: Capture::new(limits.output),
@@ -69,23 +78,68 @@ impl Instance {
             answer: Vec::new(),
             panic: None,
             started: Instant::now(),
-            cpu_limit: limits.cpu,
-            wall_limit: limits.wall,
+            alarm: Alarm::default(),
+            calls_made: 0,
+            call_bytes: 0,
+            limits: *limits,
         }
     }
 
     /// When the wall limit ends it; `None` if that is too far off to matter.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.started.checked_add(self.wall_limit)
+        self.started.checked_add(self.limits.wall)
+    }
+
+    /// When the alarm rings for the wall limit, if it has not rung.
+    pub(super) fn alarm_time(&self) -> Option<Instant> {
+        match self.alarm.rung {
+            None => self.started.checked_add(before(self.limits.wall)),
+            Some(_) => None,
+        }
+    }
+
+    /// The limit that is near, if the alarm has not rung yet.
+    pub(super) fn near_limit(&self) -> Option<TimeLimit> {
+        if self.alarm.rung.is_some() {
+            None
+        } else if self.meter.cpu() >= before(self.limits.cpu) {
+            Some(TimeLimit::Cpu)
+        } else if self.started.elapsed() >= before(self.limits.wall) {
+            Some(TimeLimit::Wall)
+        } else {
+            None
+        }
+    }
+
+    /// Counts a request of that many bytes, unless that is more than the task may ask.
+    pub(super) fn count_call(&mut self, bytes: usize) -> Result<(), Answer> {
+        if self.calls_made >= self.limits.calls {
+            let message =
+                format!("the task's limit of {} host calls is reached", self.limits.calls);
+            return Err(Answer::refused(RefusalKind::Limit, message));
+        }
+        self.calls_made += 1;
+        self.count_answer(bytes)
+    }
+
+    /// Counts an answer of that many bytes.
+    pub(super) fn count_answer(&mut self, bytes: usize) -> Result<(), Answer> {
+        self.call_bytes = self.call_bytes.saturating_add(bytes as u64);
+        if self.call_bytes > self.limits.call_bytes {
+            let limit = bytesize::ByteSize(self.limits.call_bytes).display().iec().to_string();
+            let message = format!("the task's limit of {limit} in host calls is reached");
+            return Err(Answer::refused(RefusalKind::Limit, message));
+        }
+        Ok(())
     }
 
     /// Called at the end of each time slice: whether it may go on.
     pub(super) fn end_slice(&self) -> Result<UpdateDeadline, Interrupt> {
         if self.stop.is_cancelled() {
             Err(Interrupt::Stop)
-        } else if self.meter.cpu() >= self.cpu_limit {
+        } else if self.meter.cpu() >= self.limits.cpu {
             Err(Interrupt::Cpu)
-        } else if self.started.elapsed() >= self.wall_limit {
+        } else if self.started.elapsed() >= self.limits.wall {
             Err(Interrupt::Wall)
         } else {
             // The others on this core go first, then one more slice.
@@ -94,20 +148,38 @@ impl Instance {
     }
 }
 
+/// When the alarm rings for a limit: early enough for a script to clean up.
+fn before(limit: Duration) -> Duration {
+    const LONGEST_MARGIN: Duration = Duration::from_millis(250);
+    limit - (limit / 10).min(LONGEST_MARGIN)
+}
+
 /// Bytes that the guest wrote, up to a limit; the rest is dropped.
 pub(super) struct Capture {
     bytes: Vec<u8>,
     limit: usize,
+    /// All that was written, whether it was kept or not.
+    written: u64,
 }
 
 impl Capture {
     fn new(limit: u64) -> Capture {
-        Capture { bytes: Vec::new(), limit: usize::try_from(limit).unwrap_or(usize::MAX) }
+        Capture {
+            bytes: Vec::new(),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            written: 0,
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.written = self.written.saturating_add(bytes.len() as u64);
         let room = self.limit - self.bytes.len();
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Bytes that were written, whether they were kept or not.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// As text: a character that the limit cut in two is left out, and what is not

@@ -9,39 +9,61 @@ pub mod image;
 mod instance;
 mod memory;
 mod meter;
-mod scripts;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod wasi;
 
+use std::fs::File;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use roh_abi::{Call, Load, Loaded, export};
+use futures_util::FutureExt as _;
+use roh_abi::{Call, Load, Loaded, Script, TaskInfo, export};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Module, Trap};
 
 use self::guest::Guest;
-use self::image::Image;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
-pub use self::scripts::Scripts;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};
 use crate::task::{Code, Task, TenantName};
 
 /// Longest message of an exception, and longest traceback, in bytes.
-const MAX_MESSAGE_BYTES: usize = 64 << 10;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// File name of an inline script, as tracebacks show it.
 const INLINE_FILE: &str = "script.py";
 
+/// Answers what scripts ask of the host: an encoded [`roh_abi::Request`] is followed by
+/// an encoded [`roh_abi::Answer`]. The sandbox looks into neither.
+pub trait Calls: Send + Sync + 'static {
+    /// The answer. A script that is ended meanwhile drops the future.
+    fn answer(&self, request: Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + '_>>;
+}
+
+/// Answers nothing: there is no module, and all else is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCalls;
+
+impl Calls for NoCalls {
+    fn answer(&self, _: Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + '_>> {
+        Box::pin(std::future::ready(roh_abi::encode(&roh_abi::Answer::Missing)))
+    }
+}
+
 /// One task, as the sandbox sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose scripts it sees.
+    /// Whose task it is: tenants share the cores.
     pub tenant: TenantName,
+    /// Weight of that tenant against others.
+    pub share: u32,
     /// The script to make ready.
     pub load: Load,
     /// The function of it to call.
@@ -55,20 +77,28 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job that `task` asks for, under its tenant's `limits`.
-    pub fn new(task: &Task, mut limits: Limits) -> Job {
-        if let Some(timeout) = task.timeout {
-            limits.wall = limits.wall.min(timeout);
-        }
-        let (load, function) = match &task.code {
-            Code::Module { module, function } => (Load::Module { name: module.clone() }, function),
+    /// The job that `task` asks for, under the `limits` and with the `share` of its tenant.
+    pub fn new(task: &Task, limits: Limits, share: u32) -> Job {
+        let limits = limits.lowered_by(&task.limits);
+        let (script, function) = match &task.code {
+            Code::Module { module, function } => {
+                (Script::Module { name: module.clone() }, function)
+            }
             Code::Inline { source, function } => {
-                (Load::Inline { file: INLINE_FILE.into(), source: source.clone() }, function)
+                (Script::Inline { file: INLINE_FILE.into(), source: source.clone() }, function)
             }
         };
+        let envelope = &task.envelope;
+        let info = TaskInfo {
+            id: envelope.id.as_str().to_owned(),
+            attempt: envelope.attempt,
+            tenant: envelope.tenant.as_str().to_owned(),
+            wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
+        };
         Job {
-            tenant: task.envelope.tenant.clone(),
-            load,
+            tenant: envelope.tenant.clone(),
+            share,
+            load: Load { task: info, script },
             function: function.clone(),
             args: task.args.clone(),
             kwargs: task.kwargs.clone(),
@@ -101,26 +131,33 @@ pub struct Sandbox {
 
 struct Shared {
     image: InstancePre<Instance>,
-    scripts: Arc<Scripts>,
     ticker: engine::Ticker,
 }
 
-impl Sandbox {
-    /// Sets up room for `instances` at once, of `memory` bytes each at most.
-    pub fn new(
-        image: &Image,
-        scripts: Scripts,
-        instances: u32,
-        memory: u64,
-    ) -> Result<Sandbox, SandboxError> {
+/// An image that is loaded, with room for its instances. No thread runs yet.
+pub struct Ready {
+    image: InstancePre<Instance>,
+}
+
+impl Ready {
+    /// Loads the image in `code` and makes room for `instances` at once, of `memory` bytes
+    /// each at most. `code` must be what [`image::Image::code`] gave: it becomes
+    /// instructions of this process.
+    pub fn load(code: File, instances: u32, memory: u64) -> Result<Ready, SandboxError> {
         let engine = engine::pooled(instances, memory)?;
-        Sandbox::of_module(&image.module(&engine)?, scripts)
+        Ready::of_module(&image::load(code, &engine)?)
     }
 
-    fn of_module(module: &Module, scripts: Scripts) -> Result<Sandbox, SandboxError> {
-        let image = guest::linker(module)?.instantiate_pre(module)?;
-        let ticker = engine::Ticker::start(module.engine())?;
-        let shared = Shared { image, scripts: Arc::new(scripts), ticker };
+    fn of_module(module: &Module) -> Result<Ready, SandboxError> {
+        Ok(Ready { image: guest::linker(module)?.instantiate_pre(module)? })
+    }
+}
+
+impl Sandbox {
+    /// Starts the threads, with what is ready.
+    pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
+        let ticker = engine::Ticker::start(ready.image.module().engine())?;
+        let shared = Shared { image: ready.image, ticker };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("roh-compute")
             // New tasks and timers get their turn after each slice: tokio's defaults
@@ -136,21 +173,23 @@ impl Sandbox {
         })
     }
 
-    /// Runs `job` to its end, whatever that is. Cancelling `stop` ends it as
-    /// [`Outcome::Stopped`] within a time slice.
-    ///
-    /// Dropping the future stops the task as well, but tells nobody.
-    pub async fn run(&self, job: Job, stop: CancellationToken) -> Report {
+    /// Runs `job` to its end, whatever that is, and hands its report to `ended`. Cancelling
+    /// `stop` ends it as [`Outcome::Stopped`] within a time slice.
+    pub fn spawn(
+        &self,
+        job: Job,
+        calls: Arc<dyn Calls>,
+        stop: CancellationToken,
+        ended: impl FnOnce(Report) + Send + 'static,
+    ) {
         let shared = self.shared.clone();
-        let stop_on_drop = stop.clone().drop_guard();
-        let task = self.compute.spawn(async move { shared.run(job, stop).await });
-        let report = match task.await {
-            Ok(report) => report,
-            Err(error) => Report::not_run(Outcome::Crashed(format!("the sandbox failed: {error}"))),
-        };
-        // It is over: there is nothing left to stop.
-        stop_on_drop.disarm();
-        report
+        self.compute.spawn(async move {
+            let run = AssertUnwindSafe(shared.run(job, calls, stop)).catch_unwind();
+            let report = run.await.unwrap_or_else(|_| {
+                Report::not_run(Outcome::Crashed("the sandbox panicked".into()))
+            });
+            ended(report);
+        });
     }
 }
 
@@ -164,9 +203,9 @@ impl Drop for Sandbox {
 }
 
 impl Shared {
-    async fn run(&self, job: Job, stop: CancellationToken) -> Report {
+    async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
         let _running = self.ticker.run();
-        let data = Instance::new(job.tenant.clone(), self.scripts.clone(), &job.limits, stop);
+        let data = Instance::new(calls, &job.limits, stop);
         let meter = data.meter.clone();
         let started = data.started;
         let mut report = Metered::new(meter.clone(), self.run_instance(job, data)).await;
@@ -191,16 +230,32 @@ impl Shared {
             {
                 Outcome::OutOfMemory(limits.memory)
             }
+            Ok(Outcome::Failed(exception)) if exception.kind == "TimeoutError" => {
+                match guest.store.data().alarm.rung {
+                    Some(limit) => Outcome::timeout(limit, &limits),
+                    None => Outcome::Failed(exception),
+                }
+            }
             Ok(outcome) => outcome,
             Err(error) => why_it_ended(&error, &mut guest, &limits),
         };
         let memory_bytes = guest.memory_bytes();
         let instance = guest.store.data_mut();
+        let result_bytes = match &outcome {
+            Outcome::Succeeded(value) => value.get().len() as u64,
+            _ => 0,
+        };
+        let printed = instance.stdout.written().saturating_add(instance.stderr.written());
         Report {
             outcome,
             stdout: instance.stdout.take(),
             stderr: instance.stderr.take(),
-            usage: Usage { memory_bytes, ..Usage::default() },
+            usage: Usage {
+                memory_bytes,
+                output_bytes: printed.saturating_add(result_bytes),
+                host_calls: instance.calls_made,
+                ..Usage::default()
+            },
         }
     }
 }
@@ -220,17 +275,19 @@ async fn load_and_call(guest: &mut Guest, job: Job) -> wasmtime::Result<Outcome>
             Err(_) => Outcome::Crashed("the guest's result is not JSON".into()),
         },
         roh_abi::Reply::Raised(exception) => failed(exception),
-        roh_abi::Reply::NoFunction => Outcome::Invalid(match &job.load {
-            Load::Module { name } => format!("script {name:?} has no function {function:?}"),
-            Load::Inline { .. } => format!("the script has no function {function:?}"),
+        roh_abi::Reply::NoFunction => Outcome::Invalid(match &job.load.script {
+            Script::Module { name } => format!("script {name:?} has no function {function:?}"),
+            Script::Inline { .. } => format!("the script has no function {function:?}"),
         }),
     })
 }
 
 fn no_module(job: &Job) -> String {
-    match &job.load {
-        Load::Module { name } => format!("tenant {:?} has no script {name:?}", job.tenant.as_str()),
-        Load::Inline { .. } => "the script is gone".to_owned(),
+    match &job.load.script {
+        Script::Module { name } => {
+            format!("tenant {:?} has no script {name:?}", job.tenant.as_str())
+        }
+        Script::Inline { .. } => "the script is gone".to_owned(),
     }
 }
 
@@ -253,8 +310,8 @@ fn failed(exception: roh_abi::Exception) -> Outcome {
 fn why_it_ended(error: &wasmtime::Error, guest: &mut Guest, limits: &Limits) -> Outcome {
     if let Some(interrupt) = error.downcast_ref::<Interrupt>() {
         return match interrupt {
-            Interrupt::Cpu => Outcome::Timeout(TimeLimit::Cpu, limits.cpu),
-            Interrupt::Wall => Outcome::Timeout(TimeLimit::Wall, limits.wall),
+            Interrupt::Cpu => Outcome::timeout(TimeLimit::Cpu, limits),
+            Interrupt::Wall => Outcome::timeout(TimeLimit::Wall, limits),
             Interrupt::Stop => Outcome::Stopped,
             Interrupt::Exit(_) => Outcome::Failed(Exception {
                 kind: "SystemExit".into(),

@@ -19,7 +19,7 @@ fn guest(call: &str) -> Vec<u8> {
                 (func $random (param i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
             (import "roh" "panicked" (func $panicked (param i32 i32)))
-            (import "roh" "module_read" (func $module_read (param i32 i32)))
+            (import "roh" "answer" (func $answer (param i32 i32)))
             (memory (export "memory") 1)
             (global $stack (export "__stack_pointer") (mut i32) (i32.const 60000))
             (data (i32.const 0) "\00")
@@ -46,7 +46,7 @@ fn reply(ptr: u64, len: u64) -> String {
 fn sandbox(call: &str) -> Sandbox {
     let engine = engine::pooled(16, 2 << 20).expect("an engine");
     let module = Module::new(&engine, guest(call)).expect("a module");
-    Sandbox::of_module(&module, Scripts::default()).expect("a sandbox")
+    Sandbox::start(Ready::of_module(&module).expect("linked")).expect("a sandbox")
 }
 
 fn limits() -> Limits {
@@ -57,13 +57,18 @@ fn limits() -> Limits {
         output: 4,
         message: 100,
         result: 100,
+        ..Limits::default()
     }
 }
 
 fn job(limits: Limits) -> Job {
     Job {
         tenant: TenantName::new("t"),
-        load: Load::Module { name: "m".into() },
+        share: 1,
+        load: Load {
+            task: TaskInfo { id: "i".into(), attempt: 1, tenant: "t".into(), wall_ms: 0 },
+            script: Script::Module { name: "m".into() },
+        },
         function: "f".into(),
         args: "[]".into(),
         kwargs: "{}".into(),
@@ -72,7 +77,15 @@ fn job(limits: Limits) -> Job {
 }
 
 async fn run(call: &str, limits: Limits) -> Report {
-    sandbox(call).run(job(limits), CancellationToken::new()).await
+    run_in(&sandbox(call), job(limits), CancellationToken::new()).await
+}
+
+async fn run_in(sandbox: &Sandbox, job: Job, stop: CancellationToken) -> Report {
+    let (sender, report) = tokio::sync::oneshot::channel();
+    sandbox.spawn(job, Arc::new(NoCalls), stop, |report| {
+        let _ = sender.send(report);
+    });
+    report.await.expect("every job has a report")
 }
 
 #[tokio::test]
@@ -125,7 +138,7 @@ async fn both_a_sleeping_and_a_busy_task_can_be_stopped() {
         let stop = CancellationToken::new();
         let task = tokio::spawn({
             let (sandbox, stop) = (sandbox(call), stop.clone());
-            async move { sandbox.run(job(limits), stop).await }
+            async move { run_in(&sandbox, job(limits), stop).await }
         });
         // Long enough to be in the midst of it; were it not, it would be stopped as well.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -151,10 +164,10 @@ async fn endless_loops_do_not_keep_another_task_from_its_turn() {
         .map(|_| {
             let (sandbox, stop) = (sandbox.clone(), stop.clone());
             let job = Job { function: "loop".into(), ..job(limits) };
-            tokio::spawn(async move { sandbox.run(job, stop).await })
+            tokio::spawn(async move { run_in(&sandbox, job, stop).await })
         })
         .collect();
-    let report = sandbox.run(job(limits), CancellationToken::new()).await;
+    let report = run_in(&sandbox, job(limits), CancellationToken::new()).await;
     assert!(matches!(report.outcome, Outcome::Succeeded(_)), "{report:?}");
     stop.cancel();
     for task in endless {
@@ -198,7 +211,7 @@ async fn a_guest_that_lies_crashes_and_nothing_else() {
         (reply(0, 0xffff_ffff), "more than it may"),
         (reply(1024, 0), "not a message"),
         (reply(32, 5), "result is not JSON"),
-        ("(call $module_read (i32.const 0) (i32.const 9)) (i64.const 0)".into(), "outside"),
+        ("(call $answer (i32.const 0) (i32.const 9)) (i64.const 0)".into(), "outside"),
         ("(call $panicked (i32.const -1) (i32.const -1)) (i64.const 0)".into(), "outside"),
     ] {
         let report = run(&call, limits()).await;
@@ -245,7 +258,7 @@ async fn an_instance_never_sees_what_another_left() {
     );
     let sandbox = sandbox(&call);
     for _ in 0..50 {
-        let report = sandbox.run(job(limits()), CancellationToken::new()).await;
+        let report = run_in(&sandbox, job(limits()), CancellationToken::new()).await;
         assert!(matches!(report.outcome, Outcome::Succeeded(_)), "{report:?}");
     }
 }

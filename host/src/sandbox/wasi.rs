@@ -283,27 +283,10 @@ async fn poll_oneoff(mut caller: Caller<'_, Instance>, poll: Poll) -> Result<Don
         Awaited::Descriptor(_) => None,
     });
     if !at_once {
-        sleep(caller.data(), first.min()).await?;
+        super::wait::sleep(&mut caller, first.min()).await?;
     }
     let now = Instant::now();
     Ok(write_events(&mut caller, &poll, &subscriptions, now))
-}
-
-/// Sleeps until `wake`, unless the task is to end before.
-async fn sleep(instance: &Instance, wake: Option<Instant>) -> Result<(), Interrupt> {
-    let until = |at: Option<Instant>| async move {
-        match at {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    };
-    // All three may be dropped half-way: they hold nothing.
-    tokio::select! {
-        biased;
-        () = instance.stop.cancelled() => Err(Interrupt::Stop),
-        () = until(instance.deadline()) => Err(Interrupt::Wall),
-        () = until(wake) => Ok(()),
-    }
 }
 
 const SUBSCRIPTION_BYTES: u32 = 48;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use roh_abi::{ABI_VERSION, Call, Load, Loaded, Reply, export};
+use roh_abi::{ABI_VERSION, Call, Load, Loaded, Reply, Script, TaskInfo, export};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Module, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
@@ -12,8 +12,7 @@ use super::{ImageError, Progress, Stage};
 use crate::config::{Limits, MEMORY};
 use crate::sandbox::guest::{Guest, linker};
 use crate::sandbox::instance::Instance;
-use crate::sandbox::{Scripts, engine};
-use crate::task::TenantName;
+use crate::sandbox::{NoCalls, engine};
 
 /// A compiled image, and what it says of itself.
 pub(super) struct Built {
@@ -76,8 +75,7 @@ const BOOT_MEMORY: u64 = 1 << 30;
 /// An instance's data outside of any task: no scripts, and that much `memory`.
 fn no_task(memory: u64) -> Instance {
     let limits = Limits { memory, ..Limits::default() };
-    let scripts = Arc::new(Scripts::default());
-    Instance::new(TenantName::new(""), scripts, &limits, CancellationToken::new())
+    Instance::new(Arc::new(NoCalls), &limits, CancellationToken::new())
 }
 
 /// A guest that has booted and now holds still.
@@ -136,9 +134,12 @@ async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
     let image = linker(module)?.instantiate_pre(module)?;
     let mut guest = Guest::start(&image, no_task(*MEMORY.start())).await?;
     let memory_bytes = guest.memory_bytes();
-    let load = Load::Inline {
-        file: "version.py".into(),
-        source: "import sys\ndef main():\n    return sys.version\n".into(),
+    let load = Load {
+        task: TaskInfo { id: String::new(), attempt: 1, tenant: String::new(), wall_ms: 0 },
+        script: Script::Inline {
+            file: "version.py".into(),
+            source: "import sys\ndef main():\n    return sys.version\n".into(),
+        },
     };
     let loaded: Loaded = guest.call(export::LOAD, &load, 0).await?;
     let call = Call {

@@ -4,6 +4,7 @@
 mod build;
 mod cache;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use roh_abi::ABI_VERSION;
@@ -41,7 +42,7 @@ pub struct Image {
     pub manifest: Manifest,
     /// Where it is.
     pub path: PathBuf,
-    file: std::fs::File,
+    file: File,
 }
 
 /// What an image is made from: the guest, and where images are kept.
@@ -144,16 +145,23 @@ impl Image {
         }
     }
 
-    /// Loads the image into `engine`.
-    pub(super) fn module(&self, engine: &Engine) -> wasmtime::Result<Module> {
-        let file = self.file.try_clone()?;
-        // SAFETY: the file was written by this program, as its hash in a manifest of a
-        // folder that nobody else may write to says, and it was opened before the
-        // hash was taken.
-        #[expect(unsafe_code, reason = "loading compiled code is unsafe by nature")]
-        unsafe {
-            Module::deserialize_open_file(engine, file)
-        }
+    /// The file of its compiled code, for [`Ready::load`](super::Ready::load).
+    ///
+    /// # Errors
+    /// The process has too many files open.
+    pub fn code(&self) -> std::io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+/// Loads an image's code into `engine`.
+pub(super) fn load(code: File, engine: &Engine) -> wasmtime::Result<Module> {
+    // SAFETY: the file was written by this program, as its hash in a manifest of a folder
+    // that nobody else may write to says, and it was opened before the hash was taken. An
+    // executor gets it from the daemon, which did all that.
+    #[expect(unsafe_code, reason = "loading compiled code is unsafe by nature")]
+    unsafe {
+        Module::deserialize_open_file(engine, code)
     }
 }
 

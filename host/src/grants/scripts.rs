@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use roh_abi::ModuleAnswer;
+use roh_abi::{Answer, RefusalKind};
 
 use crate::task::{MAX_NAME_BYTES, TenantName};
 
@@ -28,26 +28,26 @@ impl Scripts {
     }
 
     /// Looks up the module `name`, `pkg.mod`, of `tenant`.
-    pub(super) fn find(&self, tenant: &TenantName, name: &str) -> ModuleAnswer {
+    pub fn find(&self, tenant: &TenantName, name: &str) -> Answer {
         let Some(folder) = self.folders.get(tenant) else {
-            return ModuleAnswer::Missing;
+            return Answer::Missing;
         };
         // Each part becomes a file name, so it must not be able to lead elsewhere.
         if name.len() > MAX_NAME_BYTES || !name.split('.').all(crate::task::is_identifier) {
-            return ModuleAnswer::Missing;
+            return Answer::Missing;
         }
         let stem = name.replace('.', "/");
         let candidates = [(format!("{stem}/__init__.py"), true), (format!("{stem}.py"), false)];
         for (file, package) in candidates {
             match read(folder, &file) {
-                Ok(source) => return ModuleAnswer::Found { file, package, source },
+                Ok(source) => return Answer::Module { file, package, source },
                 Err(Unreadable::Missing) => {}
                 Err(Unreadable::Refused(why)) => {
-                    return ModuleAnswer::Refused(format!("{file} {why}"));
+                    return Answer::refused(RefusalKind::Failed, format!("{file} {why}"));
                 }
             }
         }
-        ModuleAnswer::Missing
+        Answer::Missing
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
         let (scripts, tenant) = scripts(folder.path());
         let find = |name: &str| scripts.find(&tenant, name);
 
-        let found = |file: &str, package, source: &str| ModuleAnswer::Found {
+        let found = |file: &str, package, source: &str| Answer::Module {
             file: file.into(),
             package,
             source: source.into(),
@@ -117,10 +117,10 @@ mod tests {
         assert_eq!(find("p"), found("p/__init__.py", true, ""));
         assert_eq!(find("p.m"), found("p/m.py", false, "y = 2"));
         for missing in ["b", "a.x", "", ".", "..", "p..m", "/etc/passwd", "p/m", "a\0"] {
-            assert_eq!(find(missing), ModuleAnswer::Missing, "{missing}");
+            assert_eq!(find(missing), Answer::Missing, "{missing}");
         }
         for refused in ["latin", "large", "passwd"] {
-            assert!(matches!(find(refused), ModuleAnswer::Refused(_)), "{refused}");
+            assert!(matches!(find(refused), Answer::Refused(_)), "{refused}");
         }
     }
 
@@ -129,6 +129,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.py"), "").expect("written");
         let (scripts, _) = scripts(folder.path());
-        assert_eq!(scripts.find(&TenantName::new("other"), "a"), ModuleAnswer::Missing);
+        assert_eq!(scripts.find(&TenantName::new("other"), "a"), Answer::Missing);
     }
 }

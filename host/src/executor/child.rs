@@ -1,0 +1,175 @@
+//! What goes on in an executor: it enters its room, and then runs the jobs that come in.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::lockdown::Walls;
+use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
+use crate::sandbox::{Calls, Job, Ready, Sandbox};
+
+/// Of each direction, in bytes.
+const BUFFER: usize = 64 << 10;
+
+/// Where an executor's program is: this one, even if another took its place on the disk.
+pub fn program() -> PathBuf {
+    let this = PathBuf::from("/proc/self/exe");
+    if this.exists() { this } else { std::env::current_exe().unwrap_or_else(|_| "roh".into()) }
+}
+
+/// The whole life of an executor: standard input is a socket to its daemon, standard
+/// output the file of the image's code. It ends when the daemon does.
+pub fn main() -> ExitCode {
+    match live() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The daemon keeps it for its log; there is nobody else to tell.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live() -> Result<(), ReadError> {
+    let io = |source: rustix::io::Errno| std::io::Error::from(source);
+    let socket = rustix::io::dup(rustix::stdio::stdin()).map_err(io)?;
+    let code = rustix::io::dup(rustix::stdio::stdout()).map_err(io)?;
+    let socket = StdUnixStream::from(socket);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    socket.set_nonblocking(true)?;
+    runtime.block_on(async move {
+        let (read, mut write) = UnixStream::from_std(socket)?.into_split();
+        let mut from = BufReader::with_capacity(BUFFER, read);
+        let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {
+            return Err(Breach::OutOfTurn.into());
+        };
+        let (first, sandbox) = match set_up(hello, code.into()) {
+            Ok((walls, sandbox)) => {
+                (FromExecutor::Ready { version: wire::VERSION, walls }, Some(sandbox))
+            }
+            Err(why) => (FromExecutor::Failed(why), None),
+        };
+        write.write_all(&wire::frame(&first)).await?;
+        let Some(sandbox) = sandbox else { return Ok(()) };
+        let (to, mut out) = mpsc::unbounded_channel();
+        let room = Room { sandbox: Arc::new(sandbox), runs: Arc::default(), to };
+        tokio::spawn(async move {
+            let mut to = BufWriter::with_capacity(BUFFER, write);
+            while let Some(frame) = out.recv().await {
+                to.write_all(&frame).await?;
+                while let Ok(frame) = out.try_recv() {
+                    to.write_all(&frame).await?;
+                }
+                to.flush().await?;
+            }
+            std::io::Result::Ok(())
+        });
+        room.serve(from).await
+    })
+}
+
+/// Loads the image, and gives up everything else.
+fn set_up(hello: Hello, code: File) -> Result<(Walls, Sandbox), String> {
+    if hello.version != wire::VERSION {
+        return Err(Breach::Version(hello.version).to_string());
+    }
+    let failed = |error: crate::sandbox::SandboxError| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause:#}"));
+        format!("{error}{}", cause.unwrap_or_default())
+    };
+    let ready = Ready::load(code, hello.instances, hello.memory).map_err(failed)?;
+    let sandbox = Sandbox::start(ready).map_err(failed)?;
+    Ok((Walls, sandbox))
+}
+
+type Frames = mpsc::UnboundedSender<Vec<u8>>;
+
+/// What an executor holds.
+struct Room {
+    sandbox: Arc<Sandbox>,
+    runs: Arc<Runs>,
+    to: Frames,
+}
+
+#[derive(Default)]
+struct Runs(Mutex<HashMap<RunId, Run>>);
+
+struct Run {
+    stop: CancellationToken,
+    /// Where the answer to its open call goes.
+    answer: Option<oneshot::Sender<Vec<u8>>>,
+}
+
+impl Runs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Does as it is told, until the daemon is gone.
+    async fn serve(self, mut from: BufReader<OwnedReadHalf>) -> Result<(), ReadError> {
+        while let Some(message) = wire::read(&mut from, u64::MAX).await? {
+            match message {
+                ToExecutor::Hello(_) => return Err(Breach::OutOfTurn.into()),
+                ToExecutor::Run(id, job) => self.run(id, *job),
+                ToExecutor::Stop(id) => {
+                    if let Some(run) = self.runs.lock().get(&id) {
+                        run.stop.cancel();
+                    }
+                }
+                ToExecutor::Answer(id, answer) => {
+                    let waiting = self.runs.lock().get_mut(&id).and_then(|run| run.answer.take());
+                    if let Some(waiting) = waiting {
+                        // The run may have come to its end meanwhile.
+                        let _ = waiting.send(answer);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, id: RunId, job: Job) {
+        let stop = CancellationToken::new();
+        self.runs.lock().insert(id, Run { stop: stop.clone(), answer: None });
+        let (runs, to) = (self.runs.clone(), self.to.clone());
+        let calls = Arc::new(Caller { id, runs: runs.clone(), to: to.clone() });
+        self.sandbox.spawn(job, calls, stop, move |report| {
+            runs.lock().remove(&id);
+            // It fails only if the daemon is gone, and then nobody needs it.
+            let _ = to.send(wire::frame(&FromExecutor::Ended(id, Box::new(Ended::new(report)))));
+        });
+    }
+}
+
+/// Passes a run's calls on to the daemon.
+struct Caller {
+    id: RunId,
+    runs: Arc<Runs>,
+    to: Frames,
+}
+
+impl Calls for Caller {
+    fn answer(&self, request: Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + '_>> {
+        let (sender, answer) = oneshot::channel();
+        if let Some(run) = self.runs.lock().get_mut(&self.id) {
+            run.answer = Some(sender);
+        }
+        let _ = self.to.send(wire::frame(&FromExecutor::Call(self.id, request)));
+        // Without a daemon this process ends, before anything notices.
+        Box::pin(async move { answer.await.unwrap_or_default() })
+    }
+}

@@ -1,0 +1,259 @@
+//! All executors of a node: which of them runs what, and another in the place of one
+//! that died.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::lockdown::Walls;
+use super::process::{Death, Process, StartError, Watch};
+use super::wire;
+use crate::config::Limits;
+use crate::outcome::{Outcome, Report};
+use crate::sandbox::image::Image;
+use crate::sandbox::{Calls, Job};
+use crate::task::TenantName;
+
+/// What an executor may take, beyond a job's wall limit or beyond being told to stop it,
+/// to report its end. One that takes longer is past doing its duty.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Between attempts at an executor that can't be started: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// From the start of an executor to that of the next in its place, at least: whatever it
+/// is that kills them, starting others must not take all of the machine.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a node's executors are to be.
+pub struct Plan {
+    /// The program to start, which is this one.
+    pub program: PathBuf,
+    /// What instances start from.
+    pub image: Image,
+    /// Executors that tenants share.
+    pub shared: u32,
+    /// Instances at once, over all shared executors.
+    pub instances: u32,
+    /// Tenants with an executor of their own, and their instances at once.
+    pub own: BTreeMap<TenantName, u32>,
+    /// Of all tenants: they bound what an executor may say.
+    pub limits: Vec<Limits>,
+}
+
+/// A node's executors can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ExecutorsError(#[from] StartError);
+
+/// A node's executors. Dropped, they end, and so does what they run.
+pub struct Executors {
+    shared: Group,
+    own: BTreeMap<TenantName, Group>,
+    /// What holds all of them in.
+    walls: Walls,
+}
+
+/// Executors that are as good as each other.
+struct Group {
+    places: Vec<Place>,
+    /// Changes when an executor came, or when a run ended.
+    changed: watch::Sender<()>,
+}
+
+/// A place for one executor, taken by another when it dies.
+struct Place {
+    instances: u32,
+    /// `None` while there is none.
+    process: watch::Receiver<Option<Arc<Process>>>,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // With it goes the child.
+        self.keeper.abort();
+    }
+}
+
+/// How an executor is made.
+struct Recipe {
+    program: PathBuf,
+    image: Image,
+    memory: u64,
+    longest: u64,
+}
+
+impl Recipe {
+    async fn start(&self, instances: u32) -> Result<(Arc<Process>, Watch), StartError> {
+        let Recipe { program, image, memory, longest } = self;
+        Process::start(program, image.code()?, instances, *memory, *longest).await
+    }
+}
+
+impl Executors {
+    /// Starts all of them, and waits until they are ready.
+    ///
+    /// # Errors
+    /// One of them can't be set up.
+    pub async fn start(plan: Plan) -> Result<Executors, ExecutorsError> {
+        let Plan { program, image, shared, instances, own, limits } = plan;
+        let recipe = Arc::new(Recipe {
+            program,
+            image,
+            memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
+            longest: wire::longest_message(&limits),
+        });
+        // So many that together they have room for all.
+        let each = instances.div_ceil(shared.max(1));
+        let shared = Group::start(&recipe, shared.max(1), each).await?;
+        let mut groups = BTreeMap::new();
+        for (tenant, instances) in own {
+            groups.insert(tenant, Group::start(&recipe, 1, instances).await?);
+        }
+        let walls = shared.walls();
+        Ok(Executors { shared, own: groups, walls })
+    }
+
+    /// What holds the executors in.
+    pub fn walls(&self) -> &Walls {
+        &self.walls
+    }
+
+    /// The executors' process ids, as far as they live.
+    pub fn pids(&self) -> Vec<u32> {
+        let groups = std::iter::once(&self.shared).chain(self.own.values());
+        let live = groups.flat_map(|group| &group.places).filter_map(Place::live);
+        live.map(|process| process.pid).collect()
+    }
+
+    /// Runs `job` to its end, whatever that is; `calls` answers what its script asks for.
+    /// Cancelling `stop` ends it soon, as [`Outcome::Stopped`] if it would have gone on.
+    pub async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
+        let group = self.own.get(&job.tenant).unwrap_or(&self.shared);
+        let report = group.run(job, calls, stop).await;
+        group.changed.send_replace(());
+        report
+    }
+}
+
+impl Group {
+    async fn start(recipe: &Arc<Recipe>, count: u32, instances: u32) -> Result<Group, StartError> {
+        let changed = watch::Sender::new(());
+        let mut places = Vec::new();
+        for _ in 0..count {
+            let first = recipe.start(instances).await?;
+            places.push(Place::keep(recipe.clone(), instances, first, changed.clone()));
+        }
+        Ok(Group { places, changed })
+    }
+
+    fn walls(&self) -> Walls {
+        let live = self.places.iter().find_map(Place::live);
+        live.map(|process| process.walls.clone()).unwrap_or_default()
+    }
+
+    async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
+        let wall = job.limits.wall;
+        let mut job = Box::new(job);
+        let mut changed = self.changed.subscribe();
+        let mut running = loop {
+            changed.mark_unchanged();
+            if let Some(process) = self.free() {
+                match process.run(job, calls.clone()) {
+                    Ok(running) => break running,
+                    // It died just now.
+                    Err(back) => job = back,
+                }
+            }
+            // Cancel-safe: nothing was handed over yet.
+            tokio::select! {
+                // It never fails: the sender is ours.
+                _ = changed.changed() => {}
+                () = stop.cancelled() => return Report::not_run(Outcome::Stopped),
+            }
+        };
+        let deadline = Instant::now().checked_add(wall.saturating_add(GRACE));
+        // Cancel-safe: a report that came stays until it is taken.
+        let report = tokio::select! {
+            report = running.ended() => report,
+            () = at(deadline) => running.give_up().await,
+            () = stop.cancelled() => {
+                running.stop();
+                tokio::select! {
+                    report = running.ended() => report,
+                    () = sleep(GRACE) => running.give_up().await,
+                }
+            }
+        };
+        report
+            .unwrap_or_else(|how| Report::not_run(Outcome::Crashed(format!("its executor {how}"))))
+    }
+
+    /// The live executor with the most room, if one has any.
+    fn free(&self) -> Option<Arc<Process>> {
+        let room = |place: &Place| {
+            let process = place.live()?;
+            let free = (place.instances as usize).checked_sub(process.running())?;
+            (free > 0).then_some((free, process))
+        };
+        let (_, process) = self.places.iter().filter_map(room).max_by_key(|(free, _)| *free)?;
+        Some(process)
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Place {
+    fn live(&self) -> Option<Arc<Process>> {
+        self.process.borrow().clone()
+    }
+
+    /// Keeps an executor in this place.
+    fn keep(
+        recipe: Arc<Recipe>,
+        instances: u32,
+        (process, mut watched): (Arc<Process>, Watch),
+        changed: watch::Sender<()>,
+    ) -> Place {
+        let (sender, receiver) = watch::channel(Some(process));
+        let keeper = tokio::spawn(async move {
+            loop {
+                let started = Instant::now();
+                let Death { pid, how, last_words } = watched.ended().await;
+                sender.send_replace(None);
+                tracing::error!(pid, how, ?last_words, "executor died, starting another");
+                sleep_until(started + INTERVAL).await;
+                let mut delay = RETRY.0;
+                watched = loop {
+                    match recipe.start(instances).await {
+                        Ok((process, watch)) => {
+                            tracing::info!(pid = process.pid, "executor started");
+                            sender.send_replace(Some(process));
+                            changed.send_replace(());
+                            break watch;
+                        }
+                        Err(error) => {
+                            let cause = std::error::Error::source(&error).map(ToString::to_string);
+                            tracing::error!(%error, cause, retry_in = ?delay, "no executor");
+                            sleep(delay).await;
+                            delay = (delay * 2).min(RETRY.1);
+                        }
+                    }
+                };
+            }
+        });
+        Place { instances, process: receiver, keeper }
+    }
+}

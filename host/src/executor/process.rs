@@ -1,0 +1,346 @@
+//! One executor, as the daemon sees it: a child process that is told to run jobs, and
+//! whatever it says is checked against what it was told. A word out of turn is its end.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::lockdown::Walls;
+use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
+use crate::config::Limits;
+use crate::outcome::Report;
+use crate::sandbox::{Calls, Job};
+
+/// How long an executor may take to get ready.
+const READY_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an executor that closed its end may take to die, and its last words to come.
+const END_LIMIT: Duration = Duration::from_millis(200);
+
+/// Of each direction, in bytes.
+const BUFFER: usize = 64 << 10;
+
+/// What is kept of an executor's last words, in bytes.
+const LAST_WORDS: usize = 2048;
+
+/// Why an executor could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot start an executor")]
+    Spawn(#[from] std::io::Error),
+    #[error("the executor cannot be set up: {0}")]
+    Failed(String),
+    #[error("the executor does not get ready: {0}")]
+    NotReady(String),
+}
+
+type Jobs = mpsc::UnboundedReceiver<ToExecutor>;
+type Tail = JoinHandle<String>;
+
+/// A live executor.
+pub(super) struct Process {
+    /// Its process id.
+    pub(super) pid: u32,
+    /// What holds it in, as it said before its first job.
+    pub(super) walls: Walls,
+    to: mpsc::UnboundedSender<ToExecutor>,
+    runs: Arc<Runs>,
+    next_run: AtomicU64,
+    /// Cancelled to end it.
+    kill: CancellationToken,
+    /// How it ended, once it has.
+    death: OnceLock<String>,
+}
+
+/// The runs that it has. Whoever waits for one is told when it is over.
+#[derive(Default)]
+struct Runs(Mutex<HashMap<RunId, Run>>);
+
+struct Run {
+    limits: Limits,
+    started: Instant,
+    calls: Arc<dyn Calls>,
+    /// The call that it waits for.
+    call: Option<AbortHandle>,
+    ended: oneshot::Sender<Report>,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Nobody waits for the answer any more.
+        if let Some(call) = &self.call {
+            call.abort();
+        }
+    }
+}
+
+impl Runs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How an executor ended: of itself, by a signal, or because it broke the rules.
+pub(super) struct Death {
+    pub(super) pid: u32,
+    /// Finishes the sentence "its executor …".
+    pub(super) how: String,
+    /// What it wrote on standard error at last.
+    pub(super) last_words: String,
+}
+
+/// An executor's end, to be awaited by whoever replaces it.
+pub(super) struct Watch {
+    child: Child,
+    last_words: Tail,
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+    jobs: Jobs,
+    process: Arc<Process>,
+    longest: u64,
+}
+
+/// A run that was handed to an executor.
+pub(super) struct Running {
+    id: RunId,
+    process: Arc<Process>,
+    ended: oneshot::Receiver<Report>,
+}
+
+impl Process {
+    /// Starts one of `program`, with `code` for its image, and waits until it is ready.
+    pub(super) async fn start(
+        program: &Path,
+        code: std::fs::File,
+        instances: u32,
+        memory: u64,
+        longest: u64,
+    ) -> Result<(Arc<Process>, Watch), StartError> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut child = Command::new(program)
+            .arg("executor")
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::from(code))
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
+        let pid = child.id().unwrap_or_default();
+        let (mut read, mut write) = UnixStream::from_std(ours)?.into_split();
+        let hello = Hello { version: wire::VERSION, parent: std::process::id(), instances, memory };
+        let greeting = async {
+            write.write_all(&wire::frame(&ToExecutor::Hello(hello))).await?;
+            wire::read::<FromExecutor>(&mut read, longest).await
+        };
+        let walls = match timeout(READY_LIMIT, greeting).await {
+            Ok(Ok(Some(FromExecutor::Ready { version: wire::VERSION, walls }))) => walls,
+            Ok(Ok(Some(FromExecutor::Failed(why)))) => return Err(StartError::Failed(why)),
+            answer => {
+                let broken = match answer {
+                    Ok(Ok(Some(FromExecutor::Ready { version, .. }))) => {
+                        Some(Breach::Version(version).to_string())
+                    }
+                    Ok(Ok(Some(_))) => Some(Breach::OutOfTurn.to_string()),
+                    Ok(Ok(None)) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some(format!("it takes more than {READY_LIMIT:?}")),
+                };
+                let Death { how, last_words, .. } =
+                    Death::of(pid, &mut child, last_words, broken).await;
+                return Err(StartError::NotReady(format!("it {how}: {last_words}")));
+            }
+        };
+        let (to, jobs) = mpsc::unbounded_channel();
+        let process = Arc::new(Process {
+            pid,
+            walls,
+            to,
+            runs: Arc::default(),
+            next_run: AtomicU64::new(0),
+            kill: CancellationToken::new(),
+            death: OnceLock::new(),
+        });
+        let watch =
+            Watch { child, last_words, read, write, jobs, process: process.clone(), longest };
+        Ok((process, watch))
+    }
+
+    /// Hands it a job, unless it is dead. The run counts until it is known to be over.
+    pub(super) fn run(
+        self: &Arc<Process>,
+        job: Box<Job>,
+        calls: Arc<dyn Calls>,
+    ) -> Result<Running, Box<Job>> {
+        let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
+        let (sender, ended) = oneshot::channel();
+        let run =
+            Run { limits: job.limits, started: Instant::now(), calls, call: None, ended: sender };
+        self.runs.lock().insert(id, run);
+        match self.to.send(ToExecutor::Run(id, job)) {
+            Err(mpsc::error::SendError(ToExecutor::Run(_, job))) => {
+                self.runs.lock().remove(&id);
+                Err(job)
+            }
+            _ => Ok(Running { id, process: self.clone(), ended }),
+        }
+    }
+
+    /// How many runs it has.
+    pub(super) fn running(&self) -> usize {
+        self.runs.lock().len()
+    }
+
+    /// Takes a message in.
+    fn take(&self, message: FromExecutor) -> Result<(), Breach> {
+        match message {
+            FromExecutor::Ready { .. } | FromExecutor::Failed(_) => Err(Breach::OutOfTurn),
+            FromExecutor::Call(id, request) => self.call(id, request),
+            FromExecutor::Ended(id, ended) => {
+                let mut run = self.runs.lock().remove(&id).ok_or(Breach::NotItsRun)?;
+                let checked = ended.check(&run.limits, run.started.elapsed());
+                let (ended, _) = oneshot::channel();
+                let ended = std::mem::replace(&mut run.ended, ended);
+                // Whoever waited may have gone.
+                let _ = ended.send(checked?);
+                Ok(())
+            }
+        }
+    }
+
+    fn call(&self, id: RunId, request: Vec<u8>) -> Result<(), Breach> {
+        let mut runs = self.runs.lock();
+        let run = runs.get_mut(&id).ok_or(Breach::NotItsRun)?;
+        if run.call.as_ref().is_some_and(|call| !call.is_finished()) {
+            return Err(Breach::OutOfTurn);
+        }
+        let (calls, to) = (run.calls.clone(), self.to.clone());
+        let call = tokio::spawn(async move {
+            let answer = calls.answer(request).await;
+            // It died meanwhile.
+            let _ = to.send(ToExecutor::Answer(id, answer));
+        });
+        run.call = Some(call.abort_handle());
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Waits for the end of the run; if its executor died before, says how. Cancel-safe.
+    pub(super) async fn ended(&mut self) -> Result<Report, String> {
+        let died = |_| self.process.death.get().cloned().unwrap_or_else(|| "died".to_owned());
+        (&mut self.ended).await.map_err(died)
+    }
+
+    /// Ends the executor, as it does not do what it should.
+    pub(super) async fn give_up(mut self) -> Result<Report, String> {
+        self.process.kill.cancel();
+        self.ended().await
+    }
+
+    /// Has it end before its time.
+    pub(super) fn stop(&self) {
+        // If the executor is dead, so is the run.
+        let _ = self.process.to.send(ToExecutor::Stop(self.id));
+    }
+}
+
+impl Watch {
+    /// Talks with the executor until it is dead, and makes sure that it is. Its runs are
+    /// over then.
+    pub(super) async fn ended(self) -> Death {
+        let Watch { mut child, last_words, read, write, jobs, process, longest } = self;
+        // Not cancel-safe, none of them, and none is gone on with.
+        let broken = tokio::select! {
+            read = listen(read, &process, longest) => read.err().map(|error| match error {
+                ReadError::Breach(breach) => format!("broke the rules: {breach}"),
+                ReadError::Io(error) => format!("cannot be heard: {error}"),
+            }),
+            // It closes its end as it dies: how it died says more.
+            _ = tell(write, jobs) => None,
+            () = process.kill.cancelled() => Some("did not do as it was told".to_owned()),
+        };
+        let death = Death::of(process.pid, &mut child, last_words, broken).await;
+        // Set once: here.
+        let _ = process.death.set(death.how.clone());
+        process.runs.lock().clear();
+        death
+    }
+}
+
+async fn listen(read: OwnedReadHalf, process: &Process, longest: u64) -> Result<(), ReadError> {
+    let mut from = BufReader::with_capacity(BUFFER, read);
+    while let Some(message) = wire::read(&mut from, longest).await? {
+        process.take(message)?;
+    }
+    Ok(())
+}
+
+/// Tells the executor what it is to do. What waits here is bounded by its runs: each is
+/// started once, stopped once, and waits for one answer.
+async fn tell(write: OwnedWriteHalf, mut jobs: Jobs) -> std::io::Result<()> {
+    let mut to = BufWriter::with_capacity(BUFFER, write);
+    while let Some(message) = jobs.recv().await {
+        to.write_all(&wire::frame(&message)).await?;
+        // What else there is goes with it.
+        while let Ok(message) = jobs.try_recv() {
+            to.write_all(&wire::frame(&message)).await?;
+        }
+        to.flush().await?;
+    }
+    Ok(())
+}
+
+impl Death {
+    /// Ends the executor if it is not dead, and says how it ended: because it was `broken`,
+    /// or of itself.
+    async fn of(pid: u32, child: &mut Child, last_words: Tail, broken: Option<String>) -> Death {
+        if broken.is_some() {
+            // If that fails, it is dead already.
+            let _ = child.start_kill();
+        }
+        let ended = match timeout(END_LIMIT, child.wait()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                let _ = child.start_kill();
+                child.wait().await
+            }
+        };
+        let how = broken.unwrap_or_else(|| match ended {
+            Ok(status) => match status.signal() {
+                Some(signal) => format!("was ended by signal {signal}"),
+                None => format!("ended with {status}"),
+            },
+            Err(error) => format!("ended, nobody knows how: {error}"),
+        });
+        let last_words = timeout(END_LIMIT, last_words).await;
+        let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
+        Death { pid, how, last_words }
+    }
+}
+
+/// The end of what an executor writes on standard error: nothing, unless it panics.
+async fn tail(mut stderr: ChildStderr) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..read]);
+        kept.drain(..kept.len().saturating_sub(LAST_WORDS));
+    }
+    String::from_utf8_lossy(&kept).trim().to_owned()
+}
