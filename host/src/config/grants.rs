@@ -178,6 +178,10 @@ impl Default for Submit {
 pub struct Secret(Arc<str>);
 
 impl Secret {
+    pub(crate) fn new(value: &str) -> Secret {
+        Secret(value.into())
+    }
+
     /// For whoever may know it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -339,7 +343,7 @@ fn secret(name: &str, section: &Section<'_>, folder: &Path) -> Option<Secret> {
         section.report_as(key, message, format!("expected {MIN_SECRET_BYTES} bytes or more"), None);
         return None;
     }
-    Some(Secret(value.into()))
+    Some(Secret::new(&value))
 }
 
 /// The file's text without the line break that editors put at its end.
