@@ -2,7 +2,7 @@
 //! Nothing here knows Python.
 #![allow(unsafe_code, reason = "exports, imports and raw memory are what this file is for")]
 
-use roh_abi::{ABI_VERSION, Call, Load, ModuleAnswer, decode, encode};
+use roh_abi::{ABI_VERSION, Answer, Call, Load, Request, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,8 +11,8 @@ use crate::{interpreter, script};
 mod imports {
     #[link(wasm_import_module = "roh")]
     unsafe extern "C" {
-        pub(super) fn module_find(name: *const u8, len: usize) -> i64;
-        pub(super) fn module_read(ptr: *mut u8, len: usize);
+        pub(super) fn request(ptr: *const u8, len: usize) -> i64;
+        pub(super) fn answer(ptr: *mut u8, len: usize);
         pub(super) fn panicked(ptr: *const u8, len: usize);
     }
 }
@@ -21,14 +21,17 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Asks the host for a module of the tenant's script folder.
-pub(crate) fn find_module(name: &str) -> ModuleAnswer {
-    // SAFETY: the host only reads `name`, within its bounds.
-    let len = unsafe { imports::module_find(name.as_ptr(), name.len()) };
+/// Asks the host for something.
+pub(crate) fn ask(request: &Request) -> Answer {
+    let request = encode(request);
+    // SAFETY: the host only reads `request`, within its bounds.
+    let len = unsafe { imports::request(request.as_ptr(), request.len()) };
+    // It may be large, and so may the answer.
+    drop(request);
     let len = usize::try_from(len).expect("the host answers with a length");
     let mut answer = vec![0; len];
     // SAFETY: the host writes `len` bytes, as many as there is room for.
-    unsafe { imports::module_read(answer.as_mut_ptr(), answer.len()) };
+    unsafe { imports::answer(answer.as_mut_ptr(), answer.len()) };
     receive(&answer)
 }
 
@@ -75,6 +78,12 @@ extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
 extern "C" fn roh_call(ptr: *mut u8, len: usize) -> u64 {
     let call: Call = receive(&take(ptr, len));
     give(&interpreter::with(|guest| script::call(guest, call)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn roh_alarm() -> *mut u8 {
+    // What the host writes is a `true`.
+    interpreter::with(|guest| guest.alarm()).cast()
 }
 
 fn take(ptr: *mut u8, len: usize) -> Vec<u8> {

@@ -4,6 +4,7 @@ use roh_abi::Exception;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTuple};
 use rustpython_vm::{AsObject, PyObject, VirtualMachine};
 
+use crate::alarm;
 use crate::interpreter::Guest;
 
 /// Of a message or a traceback, in bytes: more than this is not for reading. With what
@@ -16,6 +17,8 @@ pub(crate) fn describe(
     exception: &PyBaseExceptionRef,
     vm: &VirtualMachine,
 ) -> Exception {
+    // What is left to do takes little, and must not be disturbed.
+    alarm::disarm(vm);
     if exception.fast_isinstance(vm.ctx.exceptions.memory_error) {
         guest.free_reserve();
     }

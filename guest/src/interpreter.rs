@@ -7,15 +7,25 @@ use std::cell::{Cell, OnceCell, RefCell};
 
 use malachite_bigint::{BigInt, Sign};
 use rand::RngExt as _;
-use roh_abi::ModuleAnswer;
-use rustpython_vm::builtins::PyStrRef;
+use roh_abi::TaskInfo;
+use rustpython_vm::builtins::{PyDictRef, PyStrRef, PyTypeRef};
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{AsObject, Interpreter, PyObjectRef, PyResult, Settings, VirtualMachine};
 
-use crate::boundary;
+use crate::{alarm, host};
 
 /// Freed before a MemoryError is described, which takes memory itself.
 const RESERVE: usize = 512 * 1024;
+
+/// What scripts import as `roh`, in the order in which its modules need each other. The
+/// same files are its stand-in outside.
+const ROH: [(&str, &str); 5] = [
+    ("roh._errors", include_str!("../standin/roh/_errors.py")),
+    ("roh._state", include_str!("../standin/roh/_state.py")),
+    ("roh.amqp", include_str!("../standin/roh/amqp.py")),
+    ("roh.http", include_str!("../standin/roh/http.py")),
+    ("roh", include_str!("../standin/roh/__init__.py")),
+];
 
 thread_local! {
     static GUEST: OnceCell<Guest> = const { OnceCell::new() };
@@ -25,6 +35,8 @@ thread_local! {
 pub(crate) struct Guest {
     pub(crate) interpreter: Interpreter,
     pub(crate) helpers: Helpers,
+    /// What `roh_load` said of the task.
+    pub(crate) task: RefCell<Option<TaskInfo>>,
     /// The module that `roh_load` made ready.
     pub(crate) script: RefCell<Option<PyObjectRef>>,
     reserve: Cell<Vec<u8>>,
@@ -32,7 +44,7 @@ pub(crate) struct Guest {
 
 /// Functions of the `.py` files beside this one.
 pub(crate) struct Helpers {
-    /// `(name) -> module`
+    /// `(name) -> module`, or `None` if the tenant has none of that name
     pub(crate) import_script: PyObjectRef,
     /// `(file, source) -> module`
     pub(crate) run_inline: PyObjectRef,
@@ -40,6 +52,12 @@ pub(crate) struct Helpers {
     pub(crate) run_coroutine: PyObjectRef,
     /// `(exception) -> (kind, message, traceback)`
     pub(crate) describe: PyObjectRef,
+    /// `roh.NotGranted`
+    pub(crate) not_granted: PyTypeRef,
+    /// `roh.LimitReached`
+    pub(crate) limit_reached: PyTypeRef,
+    /// `roh.HostError`
+    pub(crate) host_error: PyTypeRef,
     /// stdout and stderr, as they were at boot.
     streams: [PyObjectRef; 2],
     /// Their `flush`.
@@ -80,6 +98,11 @@ impl Guest {
         }
     }
 
+    /// Where the host writes once a limit is near.
+    pub(crate) fn alarm(&self) -> *mut bool {
+        self.interpreter.enter(alarm::flag)
+    }
+
     /// Gives back the memory that was kept for describing a MemoryError.
     pub(crate) fn free_reserve(&self) {
         drop(self.reserve.take());
@@ -101,6 +124,7 @@ pub(crate) fn boot() {
     let guest = Guest {
         interpreter,
         helpers,
+        task: RefCell::new(None),
         script: RefCell::new(None),
         reserve: Cell::new(Vec::with_capacity(RESERVE)),
     };
@@ -132,19 +156,36 @@ fn settings() -> Settings {
 fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
     // Some modules look at `__main__`, which no script is.
     vm.ensure_main_module()?;
-    run_helper(vm, "boot", include_str!("python/boot.py"))?;
-    let event_loop = run_helper(vm, "event_loop", include_str!("python/event_loop.py"))?;
-    let sandbox = run_helper(vm, "sandbox", include_str!("python/sandbox.py"))?;
-    let report = run_helper(vm, "report", include_str!("python/report.py"))?;
-    let importer = run_helper(vm, "importer", include_str!("python/importer.py"))?;
-    for (globals, function) in [
-        (&importer, vm.new_function("host_find", host_find)),
-        (&sandbox, vm.new_function("zone_data", zone_data)),
-        (&sandbox, vm.new_function("zone_names", zone_names)),
-    ] {
-        let name = function.as_object().get_attr("__name__", vm)?;
-        globals.set_item(&*name, function.into(), vm)?;
-    }
+    run_helper(vm, "boot", include_str!("python/boot.py"), vec![])?;
+    let importer = run_helper(
+        vm,
+        "importer",
+        include_str!("python/importer.py"),
+        vec![vm.new_function("find_module", host::find_module).into()],
+    )?;
+    let event_loop =
+        run_helper(vm, "event_loop", include_str!("python/event_loop.py"), alarm::functions(vm))?;
+    let mut natives = alarm::functions(vm);
+    natives.push(vm.new_function("zone_data", zone_data).into());
+    natives.push(vm.new_function("zone_names", zone_names).into());
+    let sandbox = run_helper(vm, "sandbox", include_str!("python/sandbox.py"), natives)?;
+    run_helper(
+        vm,
+        "files",
+        include_str!("python/files.py"),
+        vec![
+            vm.new_function("data_file", host::data_file).into(),
+            vm.new_function("data_folder", host::data_folder).into(),
+        ],
+    )?;
+    run_helper(
+        vm,
+        "logs",
+        include_str!("python/logs.py"),
+        vec![vm.new_function("log", host::log).into()],
+    )?;
+    let report = run_helper(vm, "report", include_str!("python/report.py"), vec![])?;
+    let roh = import_roh(vm, &importer)?;
 
     let streams = [vm.sys_module.get_attr("stdout", vm)?, vm.sys_module.get_attr("stderr", vm)?];
     let helpers = Helpers {
@@ -152,6 +193,9 @@ fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
         run_inline: importer.get_item("run_inline", vm)?,
         run_coroutine: event_loop.get_item("run", vm)?,
         describe: report.get_item("describe", vm)?,
+        not_granted: roh.get_attr("NotGranted", vm)?.try_into_value(vm)?,
+        limit_reached: roh.get_attr("LimitReached", vm)?.try_into_value(vm)?,
+        host_error: roh.get_attr("HostError", vm)?.try_into_value(vm)?,
         flushes: [streams[0].get_attr("flush", vm)?, streams[1].get_attr("flush", vm)?],
         streams,
         seed: sandbox.get_item("seed", vm)?,
@@ -160,34 +204,48 @@ fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
     importer.get_item("install", vm)?.call((), vm)?;
     // Last, so that the snapshot holds no garbage.
     sandbox.get_item("settle", vm)?.call((), vm)?;
+    alarm::arm(vm);
     Ok(helpers)
 }
 
 /// Runs one of our own `.py` files; its globals. They are no module that a script
 /// could import.
-fn run_helper(vm: &VirtualMachine, name: &str, source: &str) -> PyResult {
+fn run_helper(
+    vm: &VirtualMachine,
+    name: &str,
+    source: &str,
+    natives: Vec<PyObjectRef>,
+) -> PyResult {
     let code = vm
         .compile(source, Mode::Exec, format!("<roh {name}>"))
         .map_err(|error| error.into_pyexception(vm, Some(source)))?;
     let scope = vm.new_scope_with_builtins();
     let globals = scope.globals.clone();
     globals.set_item("__name__", vm.ctx.new_str(format!("roh.{name}")).into(), vm)?;
+    put(&globals, natives, vm)?;
     vm.run_code_obj(code, scope)?;
     Ok(globals.as_object().to_owned())
 }
 
-/// `host_find(name)`: `None`, or `(file, is_package, source)`.
-fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
-    let Some(utf8) = name.to_str() else {
-        return Ok(vm.ctx.none());
-    };
-    match boundary::find_module(utf8) {
-        ModuleAnswer::Missing => Ok(vm.ctx.none()),
-        ModuleAnswer::Refused(reason) => Err(vm.new_import_error(reason, name)),
-        ModuleAnswer::Found { file, package, source } => {
-            Ok(vm.new_tuple((file, package, source)).as_object().to_owned())
-        }
+/// Makes the module that scripts ask the host with.
+fn import_roh(vm: &VirtualMachine, importer: &PyObjectRef) -> PyResult {
+    let natives = vm.ctx.new_dict();
+    put(&natives, host::functions(vm), vm)?;
+    let module = vm.new_module("roh._host", natives, None);
+    vm.sys_module.get_attr("modules", vm)?.set_item("roh._host", module.into(), vm)?;
+    let sources = vm.ctx.new_dict();
+    for (name, source) in ROH {
+        sources.set_item(name, vm.ctx.new_str(source).into(), vm)?;
     }
+    importer.get_item("import_roh", vm)?.call((sources,), vm)
+}
+
+fn put(dict: &PyDictRef, natives: Vec<PyObjectRef>, vm: &VirtualMachine) -> PyResult<()> {
+    for function in natives {
+        let name = function.get_attr("__name__", vm)?;
+        dict.set_item(&*name, function, vm)?;
+    }
+    Ok(())
 }
 
 /// `zone_data(key)`: the TZif data of a time zone, or `None`.

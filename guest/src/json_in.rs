@@ -27,6 +27,14 @@ pub(crate) fn object(json: &str, vm: &VirtualMachine) -> Result<KwArgs, String> 
     Ok(kwargs.into_iter().collect())
 }
 
+/// Reads any value.
+pub(crate) fn value(json: &str, vm: &VirtualMachine) -> Result<PyObjectRef, String> {
+    let mut reader = Reader::new(json, vm);
+    let value = reader.value(1)?;
+    reader.end()?;
+    Ok(value)
+}
+
 struct Reader<'a> {
     vm: &'a VirtualMachine,
     json: &'a str,

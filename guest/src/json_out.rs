@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use rustpython_vm::builtins::{PyDict, PyFloat, PyInt, PyList, PyStr, PyTuple};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyDict, PyFloat, PyInt, PyList, PyStr, PyTuple};
 use rustpython_vm::literal::float;
 use rustpython_vm::{AsObject, PyObject, VirtualMachine};
 
@@ -20,24 +20,37 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-/// Writes `value` as JSON of at most `limit` bytes.
+impl Refusal {
+    /// As the exception that it is.
+    pub(crate) fn raised(self, vm: &VirtualMachine) -> PyBaseExceptionRef {
+        match self.kind {
+            "TypeError" => vm.new_type_error(self.message),
+            "RecursionError" => vm.new_recursion_error(self.message),
+            _ => vm.new_value_error(self.message),
+        }
+    }
+}
+
+/// Writes `value`, which messages call `name`, as JSON of at most `limit` bytes.
 pub(crate) fn write(
     value: &PyObject,
+    name: &str,
     limit: usize,
     vm: &VirtualMachine,
 ) -> Result<String, Refusal> {
-    let mut writer = Writer { vm, limit, json: String::new() };
+    let mut writer = Writer { vm, name, limit, json: String::new() };
     writer.value(value, None)?;
     Ok(writer.json)
 }
 
 struct Writer<'a> {
     vm: &'a VirtualMachine,
+    name: &'a str,
     limit: usize,
     json: String,
 }
 
-/// Where in the result a value is: its container, and its place in there.
+/// Where in the whole a value is: its container, and its place in there.
 struct Place<'a> {
     container: &'a PyObject,
     step: Step<'a>,
@@ -61,7 +74,7 @@ impl Writer<'_> {
         } else if let Some(string) = value.downcast_ref::<PyStr>() {
             match string.to_str() {
                 Some(text) => self.string(text),
-                None => Err(value_error(place, "holds a lone surrogate, which is not JSON")),
+                None => Err(self.value_error(place, "holds a lone surrogate, which is not JSON")),
             }
         } else if let Some(list) = value.downcast_ref::<PyList>() {
             // Held for the walk: no Python runs that could want to change it.
@@ -75,7 +88,7 @@ impl Writer<'_> {
             let kind = with_article(&value.class().name());
             Err(Refusal {
                 kind: "TypeError",
-                message: format!("{} is {kind}, which is not JSON", path(place)),
+                message: format!("{} is {kind}, which is not JSON", self.path(place)),
             })
         }
     }
@@ -86,7 +99,7 @@ impl Writer<'_> {
         items: &[rustpython_vm::PyObjectRef],
         place: Option<&Place<'_>>,
     ) -> Result<(), Refusal> {
-        let depth = enter(list, place)?;
+        let depth = self.enter(list, place)?;
         self.push("[")?;
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
@@ -104,7 +117,7 @@ impl Writer<'_> {
         dict: &rustpython_vm::Py<PyDict>,
         place: Option<&Place<'_>>,
     ) -> Result<(), Refusal> {
-        let depth = enter(object, place)?;
+        let depth = self.enter(object, place)?;
         self.push("{")?;
         for (index, (key, value)) in dict.into_iter().enumerate() {
             if index > 0 {
@@ -123,7 +136,7 @@ impl Writer<'_> {
         if let Some(string) = key.downcast_ref::<PyStr>() {
             return match string.to_str() {
                 Some(text) => self.string(text),
-                None => Err(value_error(
+                None => Err(self.value_error(
                     place,
                     "has a key that holds a lone surrogate, which is not JSON",
                 )),
@@ -140,7 +153,7 @@ impl Writer<'_> {
         if let Some(float) = key.downcast_ref::<PyFloat>() {
             if !float.to_f64().is_finite() {
                 let text = format!("has the key {}, which is not JSON", spelled(float.to_f64()));
-                return Err(value_error(place, &text));
+                return Err(self.value_error(place, &text));
             }
             self.push("\"")?;
             self.float(float.to_f64(), place)?;
@@ -151,7 +164,7 @@ impl Writer<'_> {
             kind: "TypeError",
             message: format!(
                 "{} has a key that is {kind}; keys must be str, int, float, bool or None",
-                path(place)
+                self.path(place)
             ),
         })
     }
@@ -171,7 +184,7 @@ impl Writer<'_> {
     fn float(&mut self, float: f64, place: Option<&Place<'_>>) -> Result<(), Refusal> {
         if !float.is_finite() {
             let text = format!("is {}, which is not JSON", spelled(float));
-            return Err(value_error(place, &text));
+            return Err(self.value_error(place, &text));
         }
         self.push(&float::to_string(float))
     }
@@ -203,37 +216,56 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Steps into a container: its depth, or why not.
+    fn enter(&self, container: &PyObject, place: Option<&Place<'_>>) -> Result<usize, Refusal> {
+        let mut above = place;
+        while let Some(at) = above {
+            if at.container.is(container) {
+                let whole = self.path(at.parent);
+                let text = format!("is {whole} itself, and a circle is not JSON");
+                return Err(self.value_error(place, &text));
+            }
+            above = at.parent;
+        }
+        let depth = place.map_or(0, |place| place.depth) + 1;
+        if depth > DEEPEST {
+            return Err(Refusal {
+                kind: "RecursionError",
+                message: format!("the {} is nested more than {DEEPEST} deep", self.name),
+            });
+        }
+        Ok(depth)
+    }
+
+    fn value_error(&self, place: Option<&Place<'_>>, text: &str) -> Refusal {
+        Refusal { kind: "ValueError", message: format!("{} {text}", self.path(place)) }
+    }
+
+    /// As Python would reach the value: `result["rows"][3]`, say.
+    fn path(&self, place: Option<&Place<'_>>) -> String {
+        let mut steps = Vec::new();
+        let mut at = place;
+        while let Some(place) = at {
+            steps.push(&place.step);
+            at = place.parent;
+        }
+        let mut path = self.name.to_owned();
+        for step in steps.into_iter().rev() {
+            // Writing to a string cannot fail.
+            let _ = match step {
+                Step::Index(index) => write!(path, "[{index}]"),
+                Step::Key(key) => write!(path, "[{}]", shown_key(key)),
+            };
+        }
+        path
+    }
+
     fn too_large(&self) -> Refusal {
         Refusal {
             kind: "ValueError",
-            message: format!("the result is more than {} bytes of JSON", self.limit),
+            message: format!("the {} is more than {} bytes of JSON", self.name, self.limit),
         }
     }
-}
-
-/// Steps into a container: its depth, or why not.
-fn enter(container: &PyObject, place: Option<&Place<'_>>) -> Result<usize, Refusal> {
-    let mut above = place;
-    while let Some(at) = above {
-        if at.container.is(container) {
-            let whole = path(at.parent);
-            let text = format!("is {whole} itself, and a circle is not JSON");
-            return Err(value_error(place, &text));
-        }
-        above = at.parent;
-    }
-    let depth = place.map_or(0, |place| place.depth) + 1;
-    if depth > DEEPEST {
-        return Err(Refusal {
-            kind: "RecursionError",
-            message: format!("the result is nested more than {DEEPEST} deep"),
-        });
-    }
-    Ok(depth)
-}
-
-fn value_error(place: Option<&Place<'_>>, text: &str) -> Refusal {
-    Refusal { kind: "ValueError", message: format!("{} {text}", path(place)) }
 }
 
 fn spelled(float: f64) -> &'static str {
@@ -249,25 +281,6 @@ fn spelled(float: f64) -> &'static str {
 fn with_article(kind: &str) -> String {
     let vowel = kind.starts_with(|c: char| "aeiouAEIOU".contains(c));
     format!("{} {kind}", if vowel { "an" } else { "a" })
-}
-
-/// As Python would reach the value: `result["rows"][3]`.
-fn path(place: Option<&Place<'_>>) -> String {
-    let mut steps = Vec::new();
-    let mut at = place;
-    while let Some(place) = at {
-        steps.push(&place.step);
-        at = place.parent;
-    }
-    let mut path = "result".to_owned();
-    for step in steps.into_iter().rev() {
-        // Writing to a string cannot fail.
-        let _ = match step {
-            Step::Index(index) => write!(path, "[{index}]"),
-            Step::Key(key) => write!(path, "[{}]", shown_key(key)),
-        };
-    }
-    path
 }
 
 fn shown_key(key: &PyObject) -> String {

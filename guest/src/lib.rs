@@ -5,8 +5,10 @@
 //! about limits, retries or tenants.
 #![cfg(target_family = "wasm")]
 
+mod alarm;
 mod boundary;
 mod exception;
+mod host;
 mod interpreter;
 mod json_in;
 mod json_out;

@@ -1,31 +1,26 @@
 //! Loads a script and calls one of its functions: what happens to a task in here.
 
-use roh_abi::{Call, Load, Loaded, ModuleAnswer, Reply};
+use roh_abi::{Call, Load, Loaded, Reply, Script};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule};
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 use crate::exception::{self, plain};
 use crate::interpreter::Guest;
-use crate::{boundary, json_in, json_out};
+use crate::{json_in, json_out};
 
 /// Makes a script ready, running its top level.
 pub(crate) fn load(guest: &Guest, load: Load) -> Loaded {
     guest.reseed();
     guest.interpreter.enter(|vm| {
-        let module = match &load {
-            Load::Module { name } => {
-                if boundary::find_module(name) == ModuleAnswer::Missing {
-                    return Loaded::NoModule;
-                }
-                guest.helpers.import_script.call((name.clone(),), vm)
-            }
-            Load::Inline { file, source } => {
-                guest.helpers.run_inline.call((file.clone(), source.clone()), vm)
-            }
+        guest.task.replace(Some(load.task));
+        let module = match load.script {
+            Script::Module { name } => guest.helpers.import_script.call((name,), vm),
+            Script::Inline { file, source } => guest.helpers.run_inline.call((file, source), vm),
         };
         guest.flush(vm);
         match module {
+            Ok(module) if vm.is_none(&module) => Loaded::NoModule,
             Ok(module) => {
                 guest.script.replace(Some(module));
                 Loaded::Ready
@@ -55,7 +50,7 @@ pub(crate) fn call(guest: &Guest, call: Call) -> Reply {
         let result = function.call(arguments, vm).and_then(|result| awaited(guest, result, vm));
         guest.flush(vm);
         match result {
-            Ok(result) => match json_out::write(&result, limit, vm) {
+            Ok(result) => match json_out::write(&result, "result", limit, vm) {
                 Ok(json) => Reply::Returned(json),
                 Err(refusal) => Reply::Raised(plain(refusal.kind, refusal.message)),
             },

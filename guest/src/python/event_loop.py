@@ -1,12 +1,20 @@
-"""An asyncio event loop without sockets: in the sandbox, only time passes."""
+"""An asyncio event loop without sockets: in the sandbox, only time passes.
+
+`alarm_due()` and `alarm_raise()`, set by the guest, tell and raise that a limit is near.
+"""
 
 import asyncio
 import time
-from asyncio import base_events, events, runners, unix_events
+from asyncio import base_events, events, runners, tasks, unix_events
+
+_sleep = time.sleep
 
 
 class _Clock:
-    """What the loop asks for events. There are none, so it sleeps."""
+    """What a loop asks for events. There are none, so it sleeps."""
+
+    def __init__(self, loop):
+        self._loop = loop
 
     def select(self, timeout=None):
         if timeout is None:
@@ -14,7 +22,9 @@ class _Clock:
                 "the event loop waits for something that cannot happen in ROH's sandbox"
             )
         if timeout > 0:
-            time.sleep(timeout)
+            _sleep(timeout)
+            if alarm_due():
+                self._loop.limit_is_near()
         return ()
 
     def close(self):
@@ -26,7 +36,24 @@ class EventLoop(base_events.BaseEventLoop):
 
     def __init__(self, selector=None):
         super().__init__()
-        self._selector = _Clock()
+        self._selector = _Clock(self)
+        self._main = None
+
+    def run_until_complete(self, future):
+        self._main = future = tasks.ensure_future(future, loop=self)
+        return super().run_until_complete(future)
+
+    def limit_is_near(self):
+        """Raises it where the main task waits: in a line of the script's."""
+        try:
+            alarm_raise()
+        except TimeoutError as error:
+            waited = self._main
+            while isinstance(waited, asyncio.Task):
+                waited = waited._fut_waiter
+            if not isinstance(waited, asyncio.Future) or waited.done():
+                raise
+            waited.set_exception(error)
 
     def _process_events(self, event_list):
         pass

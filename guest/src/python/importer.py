@@ -1,8 +1,9 @@
 """Imports the tenant's modules, which the host serves, and says why others are missing.
 
-`host_find(name)`, set by the guest, answers None or (file, is_package, source).
+`find_module(name)`, set by the guest, answers None or (file, is_package, source).
 """
 
+import pathlib
 import sys
 from importlib._bootstrap import module_from_spec
 from importlib.machinery import FrozenImporter, ModuleSpec
@@ -64,13 +65,19 @@ class Importer:
     def __init__(self):
         # name: (file, is_package, source), of what was found
         self._found = {}
+        # name: the same, of what was asked for ahead
+        self._known = {}
         self._ran = set()
+
+    def know(self, name, found):
+        """Spares the host a question."""
+        self._known[name] = found
 
     def find_spec(self, name, path=None, target=None):
         parent = name.rpartition(".")[0]
         if parent and parent not in self._found:
-            return None  # inside a package of the standard library
-        found = host_find(name)
+            return None  # inside a package of the standard library, or of ours
+        found = self._known.pop(name, None) or find_module(name)
         if found is not None:
             return self.spec(name, *found)
         if name in _UNAVAILABLE:
@@ -116,6 +123,47 @@ class Importer:
     def is_package(self, name):
         return self._found[name][1]
 
+    def get_resource_reader(self, name):
+        return _Resources(name) if self.is_package(name) else None
+
+
+class _Resources:
+    """For `importlib.resources`: the data files in the folder of a package's name."""
+
+    def __init__(self, name):
+        self._folder = pathlib.Path("/data", *name.split("."))
+
+    def files(self):
+        return self._folder
+
+
+class Own:
+    """Finder and loader of `roh`, which no module of a tenant's replaces."""
+
+    def __init__(self, sources):
+        self._sources = sources
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self._sources:
+            return ModuleSpec(name, self, origin="roh", is_package=name == "roh")
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__spec__.name
+        code = compile(self._sources[name], f"<roh {name}>", "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+
+
+def import_roh(sources):
+    """Makes `roh` of its modules' sources, and imports it."""
+    sys.meta_path.insert(0, Own(sources))
+    import roh
+
+    return roh
+
 
 _importer = Importer()
 
@@ -127,12 +175,16 @@ def install():
 
 
 def import_script(name, _import=__import__):
-    """The tenant's module of this dotted name."""
+    """The tenant's module of this dotted name, or None."""
+    found = find_module(name)
+    if found is None:
+        return None
+    _importer.know(name, found)
     _import(name)
     if not _importer.ran(name):
         raise ImportError(
-            f"script {name!r} has the name of a module of Python's standard library "
-            "that is loaded already: give it another name",
+            f"script {name!r} has the name of a module that is loaded already, of Python's "
+            "standard library or of ROH: give it another name",
             name=name,
         )
     return sys.modules[name]

@@ -1,6 +1,7 @@
 """Makes the standard library fit the sandbox, and readies it for a snapshot.
 
-`zone_data(key)` and `zone_names()`, set by the guest, are the time zones built into it.
+`zone_data(key)` and `zone_names()`, set by the guest, are the time zones built into it;
+`alarm_…()` is what raises TimeoutError when a limit is near.
 """
 
 import builtins
@@ -55,6 +56,42 @@ def _submit(self, fn, /, *args, **kwargs):
 
 
 concurrent.futures.thread.ThreadPoolExecutor.submit = _submit
+
+
+_sleep = time.sleep
+
+
+def sleep(seconds, /):
+    """Does nothing for so many seconds."""
+    _sleep(seconds)
+    # The host ends it early then.
+    if alarm_due():
+        alarm_raise()
+
+
+sleep.__module__ = "time"
+time.sleep = sleep
+
+
+def _in_place_of_alarm(setter):
+    """For what has RustPython trace or profile: in place of the alarm, which does so too
+    and which a script need not know of."""
+
+    def place(function, /):
+        if function is None and alarm_armed():
+            return  # nothing was set
+        if function is not None:
+            alarm_disarm()
+        setter(function)
+
+    place.__name__ = setter.__name__
+    return place
+
+
+for _name in ("settrace", "setprofile", "_settraceallthreads", "_setprofileallthreads"):
+    setattr(sys, _name, _in_place_of_alarm(getattr(sys, _name)))
+_gettrace = sys.gettrace
+sys.gettrace = lambda: None if alarm_armed() else _gettrace()
 
 
 # Locks of a platform without threads ignore how long they may wait: nobody can give

@@ -56,7 +56,9 @@ async fn sandbox(config: &Config) -> (Severity, String) {
             let path = image.path.display().to_string();
             match serve::executors(config, image).await {
                 Ok(executors) => {
-                    (Severity::Ok, format!("image: {path}\nexecutors: {}", executors.walls()))
+                    let walls = executors.walls().map(|walls| walls.to_string());
+                    let walls = walls.unwrap_or_else(|| "none".to_owned());
+                    (Severity::Ok, format!("image: {path}\nexecutors: {walls}"))
                 }
                 Err(error) => (Severity::Error, chain(&error)),
             }

@@ -62,6 +62,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
         instances: 1,
         own: BTreeMap::new(),
         limits: vec![options.limits],
+        require: Vec::new(),
     };
     let job = Job {
         tenant,

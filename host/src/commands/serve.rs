@@ -51,7 +51,9 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     tracing::info!(node = config.node, version = env!("CARGO_PKG_VERSION"), "node starting");
     let exit = runtime.block_on(async {
         let executors = executors(&config, image).await?;
-        tracing::info!(walls = %executors.walls(), "executors started");
+        if let Some(walls) = executors.walls() {
+            tracing::info!(%walls, "executors started");
+        }
         serve(Arc::new(config), executors, listener).await
     });
     // Whatever still waits for something waits for nobody.
@@ -68,6 +70,7 @@ pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors
         instances: u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
         own: BTreeMap::new(),
         limits: config.tenants.values().map(|tenant| tenant.limits).collect(),
+        require: Vec::new(),
     };
     Executors::start(plan).await
 }

@@ -1,6 +1,7 @@
 //! What goes on in an executor: it enters its room, and then runs the jobs that come in.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -15,7 +16,7 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::lockdown::Walls;
+use super::lockdown::{self, Entered, LockdownError, Walls};
 use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::sandbox::{Calls, Job, Ready, Sandbox};
 
@@ -35,13 +36,28 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The daemon keeps it for its log; there is nobody else to tell.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "{error}{cause}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn live() -> Result<(), ReadError> {
+/// Why an executor ended before its daemon did.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Lockdown(#[from] LockdownError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Breach(#[from] Breach),
+}
+
+fn live() -> Result<(), Failure> {
+    let entered = lockdown::enter()?;
     let io = |source: rustix::io::Errno| std::io::Error::from(source);
     let socket = rustix::io::dup(rustix::stdio::stdin()).map_err(io)?;
     let code = rustix::io::dup(rustix::stdio::stdout()).map_err(io)?;
@@ -54,7 +70,7 @@ fn live() -> Result<(), ReadError> {
         let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {
             return Err(Breach::OutOfTurn.into());
         };
-        let (first, sandbox) = match set_up(hello, code.into()) {
+        let (first, sandbox) = match set_up(hello, code.into(), entered) {
             Ok((walls, sandbox)) => {
                 (FromExecutor::Ready { version: wire::VERSION, walls }, Some(sandbox))
             }
@@ -75,12 +91,12 @@ fn live() -> Result<(), ReadError> {
             }
             std::io::Result::Ok(())
         });
-        room.serve(from).await
+        Ok(room.serve(from).await?)
     })
 }
 
-/// Loads the image, and gives up everything else.
-fn set_up(hello: Hello, code: File) -> Result<(Walls, Sandbox), String> {
+/// Loads the image, and gives up everything else before the first thread is started.
+fn set_up(hello: Hello, code: File, entered: Entered) -> Result<(Walls, Sandbox), String> {
     if hello.version != wire::VERSION {
         return Err(Breach::Version(hello.version).to_string());
     }
@@ -89,8 +105,9 @@ fn set_up(hello: Hello, code: File) -> Result<(Walls, Sandbox), String> {
         format!("{error}{}", cause.unwrap_or_default())
     };
     let ready = Ready::load(code, hello.instances, hello.memory).map_err(failed)?;
-    let sandbox = Sandbox::start(ready).map_err(failed)?;
-    Ok((Walls, sandbox))
+    let walls = entered.close();
+    let sandbox = Sandbox::start(ready, hello.threads as usize).map_err(failed)?;
+    Ok((walls, sandbox))
 }
 
 type Frames = mpsc::UnboundedSender<Vec<u8>>;

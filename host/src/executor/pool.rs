@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::lockdown::Walls;
+use super::lockdown::{Wall, Walls};
 use super::process::{Death, Process, StartError, Watch};
 use super::wire;
 use crate::config::Limits;
@@ -45,6 +45,8 @@ pub struct Plan {
     pub own: BTreeMap<TenantName, u32>,
     /// Of all tenants: they bound what an executor may say.
     pub limits: Vec<Limits>,
+    /// Walls without which an executor is not to be.
+    pub require: Vec<Wall>,
 }
 
 /// A node's executors can't be had.
@@ -56,8 +58,6 @@ pub struct ExecutorsError(#[from] StartError);
 pub struct Executors {
     shared: Group,
     own: BTreeMap<TenantName, Group>,
-    /// What holds all of them in.
-    walls: Walls,
 }
 
 /// Executors that are as good as each other.
@@ -88,12 +88,18 @@ struct Recipe {
     image: Image,
     memory: u64,
     longest: u64,
+    require: Vec<Wall>,
 }
 
 impl Recipe {
     async fn start(&self, instances: u32) -> Result<(Arc<Process>, Watch), StartError> {
-        let Recipe { program, image, memory, longest } = self;
-        Process::start(program, image.code()?, instances, *memory, *longest).await
+        let Recipe { program, image, memory, longest, require } = self;
+        let started = Process::start(program, image.code()?, instances, *memory, *longest).await?;
+        let walls = started.0.walls.clone();
+        match walls.missing().find(|(wall, _)| require.contains(wall)) {
+            Some((wall, why)) => Err(StartError::Wall { wall, why: why.to_owned() }),
+            None => Ok(started),
+        }
     }
 }
 
@@ -103,12 +109,13 @@ impl Executors {
     /// # Errors
     /// One of them can't be set up.
     pub async fn start(plan: Plan) -> Result<Executors, ExecutorsError> {
-        let Plan { program, image, shared, instances, own, limits } = plan;
+        let Plan { program, image, shared, instances, own, limits, require } = plan;
         let recipe = Arc::new(Recipe {
             program,
             image,
             memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
             longest: wire::longest_message(&limits),
+            require,
         });
         // So many that together they have room for all.
         let each = instances.div_ceil(shared.max(1));
@@ -117,20 +124,22 @@ impl Executors {
         for (tenant, instances) in own {
             groups.insert(tenant, Group::start(&recipe, 1, instances).await?);
         }
-        let walls = shared.walls();
-        Ok(Executors { shared, own: groups, walls })
+        Ok(Executors { shared, own: groups })
     }
 
-    /// What holds the executors in.
-    pub fn walls(&self) -> &Walls {
-        &self.walls
+    /// What holds the executors in: the same for all, and `None` while there is none.
+    pub fn walls(&self) -> Option<Walls> {
+        self.places().find_map(Place::live).map(|process| process.walls.clone())
     }
 
     /// The executors' process ids, as far as they live.
     pub fn pids(&self) -> Vec<u32> {
+        self.places().filter_map(Place::live).map(|process| process.pid).collect()
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
         let groups = std::iter::once(&self.shared).chain(self.own.values());
-        let live = groups.flat_map(|group| &group.places).filter_map(Place::live);
-        live.map(|process| process.pid).collect()
+        groups.flat_map(|group| &group.places)
     }
 
     /// Runs `job` to its end, whatever that is; `calls` answers what its script asks for.
@@ -152,11 +161,6 @@ impl Group {
             places.push(Place::keep(recipe.clone(), instances, first, changed.clone()));
         }
         Ok(Group { places, changed })
-    }
-
-    fn walls(&self) -> Walls {
-        let live = self.places.iter().find_map(Place::live);
-        live.map(|process| process.walls.clone()).unwrap_or_default()
     }
 
     async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {

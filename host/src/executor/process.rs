@@ -19,7 +19,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::lockdown::Walls;
+use super::lockdown::{Wall, Walls};
 use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::config::Limits;
 use crate::outcome::Report;
@@ -46,6 +46,8 @@ pub enum StartError {
     Failed(String),
     #[error("the executor does not get ready: {0}")]
     NotReady(String),
+    #[error("the executor lacks {wall}, which [sandbox] requires: {why}")]
+    Wall { wall: Wall, why: String },
 }
 
 type Jobs = mpsc::UnboundedReceiver<ToExecutor>;
@@ -144,7 +146,10 @@ impl Process {
         let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
         let pid = child.id().unwrap_or_default();
         let (mut read, mut write) = UnixStream::from_std(ours)?.into_split();
-        let hello = Hello { version: wire::VERSION, parent: std::process::id(), instances, memory };
+        // In its room, it could not see what its control group grants.
+        let threads = std::thread::available_parallelism()?.get();
+        let threads = u32::try_from(threads).unwrap_or(u32::MAX);
+        let hello = Hello { version: wire::VERSION, threads, instances, memory };
         let greeting = async {
             write.write_all(&wire::frame(&ToExecutor::Hello(hello))).await?;
             wire::read::<FromExecutor>(&mut read, longest).await

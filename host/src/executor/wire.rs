@@ -49,8 +49,8 @@ pub(super) enum ToExecutor {
 pub(super) struct Hello {
     /// The daemon's [`VERSION`].
     pub(super) version: u32,
-    /// The daemon's process.
-    pub(super) parent: u32,
+    /// Threads to compute on.
+    pub(super) threads: u32,
     /// Instances at once.
     pub(super) instances: u32,
     /// Memory of each at most, in bytes.

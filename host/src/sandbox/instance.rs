@@ -90,12 +90,10 @@ impl Instance {
         self.started.checked_add(self.limits.wall)
     }
 
-    /// When the alarm rings for the wall limit, if it has not rung.
+    /// When the alarm rings for the wall limit, if there is one that has not rung.
     pub(super) fn alarm_time(&self) -> Option<Instant> {
-        match self.alarm.rung {
-            None => self.started.checked_add(before(self.limits.wall)),
-            Some(_) => None,
-        }
+        let silent = self.alarm.address.is_some() && self.alarm.rung.is_none();
+        silent.then(|| self.started.checked_add(before(self.limits.wall))).flatten()
     }
 
     /// The limit that is near, if the alarm has not rung yet.

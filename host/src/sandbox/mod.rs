@@ -154,11 +154,12 @@ impl Ready {
 }
 
 impl Sandbox {
-    /// Starts the threads, with what is ready.
-    pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
+    /// Starts its threads, so many to compute on.
+    pub fn start(ready: Ready, threads: usize) -> Result<Sandbox, SandboxError> {
         let ticker = engine::Ticker::start(ready.image.module().engine())?;
         let shared = Shared { image: ready.image, ticker };
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
             .thread_name("roh-compute")
             // New tasks and timers get their turn after each slice: tokio's defaults
             // let 61 go by, which at a slice's length is an age.

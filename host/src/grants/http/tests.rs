@@ -128,7 +128,7 @@ async fn a_request_says_what_the_script_says_and_little_more() {
     let response = ask(&http, post).await.expect("a response");
     let text = String::from_utf8(response.body).expect("text");
     let expected = format!(
-        "POST\nx-a: 1\nx-a: 2\nuser-agent: roh/{}\naccept: */*\nhost: 127.0.0.1:{port}\n\
+        "POST\nx-a: 1\nx-a: 2\naccept: */*\nuser-agent: roh/{}\nhost: 127.0.0.1:{port}\n\
          content-length: 4\nbody",
         env!("CARGO_PKG_VERSION")
     );
@@ -390,7 +390,7 @@ async fn credentials_stay_with_whom_they_were_meant_for() {
 #[tokio::test]
 async fn the_nodes_own_server_is_out_of_reach() {
     let (port, management) = (serve().await, serve().await);
-    let mut grants = String::new();
+    let mut grants = "http-rate = 1000\n".to_owned();
     for host in ["127.0.0.0/8", "::ffff:127.0.0.1", "::1", "0.0.0.0", "localhost"] {
         grants += &listed(host, port).replace("ports = [", &format!("ports = [{management}, "));
     }
@@ -466,7 +466,7 @@ async fn trouble_on_the_way_is_told() {
         (format!("https://127.0.0.1:{port}/"), "corrupt message"),
     ] {
         let (kind, message) = refused(&http, get(&url)).await;
-        assert_eq!(kind, RefusalKind::Failed);
+        assert_eq!(kind, RefusalKind::Failed, "{url}: {message}");
         assert!(message.starts_with("the request to \"127.0.0.1\" failed: "), "{message}");
         assert!(message.contains(expected), "{message}");
     }

@@ -1,0 +1,133 @@
+//! Raises TimeoutError in a script once the host says that a limit is near, so that its
+//! `finally` blocks run before the limit ends it.
+//!
+//! The host writes into the flag that has RustPython call a trace function, which it looks
+//! at with every call of a Python function anyway: until then, this costs nothing. A loop
+//! that calls no Python function does not notice.
+
+use std::cell::{Cell, OnceCell};
+
+use rustpython_vm::builtins::PyStrRef;
+use rustpython_vm::frame::{FrameObject, FrameObjectRef};
+use rustpython_vm::{AsObject, Py, PyObjectRef, PyResult, VirtualMachine};
+
+/// Calls inside the standard library, which may not expect it, until it is raised there
+/// and not in the script's own lines.
+const PATIENCE: u32 = 1000;
+
+thread_local! {
+    /// The trace function: [`traced`].
+    static ALARM: OnceCell<PyObjectRef> = const { OnceCell::new() };
+    static PATIENCE_LEFT: Cell<u32> = const { Cell::new(PATIENCE) };
+    /// Whether the innermost frame of the script's is marked: to raise it at its next line.
+    static MARKED: Cell<bool> = const { Cell::new(false) };
+    static RAISED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The address of the flag.
+pub(crate) fn flag(vm: &VirtualMachine) -> *mut bool {
+    vm.use_tracing.as_ptr()
+}
+
+/// Makes it ready, before the script has a say.
+pub(crate) fn arm(vm: &VirtualMachine) {
+    let alarm = vm.new_function("alarm", traced);
+    let alarm = ALARM.with(|cell| cell.get_or_init(|| alarm.into()).clone());
+    vm.trace_func.replace(alarm);
+}
+
+/// What our Python needs of it.
+pub(crate) fn functions(vm: &VirtualMachine) -> Vec<PyObjectRef> {
+    vec![
+        vm.new_function("alarm_armed", is_armed).into(),
+        vm.new_function("alarm_disarm", disarm).into(),
+        vm.new_function("alarm_due", is_due).into(),
+        vm.new_function("alarm_raise", raise).into(),
+    ]
+}
+
+/// Called when the host had the word: it may have taken its time.
+pub(crate) fn look(vm: &VirtualMachine) {
+    if is_due(vm) && !MARKED.get() {
+        mark(vm.current_frame(), vm);
+    }
+}
+
+/// `alarm_armed()`: whether the script traces nothing itself.
+fn is_armed(vm: &VirtualMachine) -> bool {
+    ALARM.with(|alarm| alarm.get().is_some_and(|alarm| alarm.is(&*vm.trace_func.borrow())))
+}
+
+/// `alarm_disarm()`: for a script that traces itself, and for the end.
+pub(crate) fn disarm(vm: &VirtualMachine) {
+    vm.trace_func.replace(vm.ctx.none());
+    vm.use_tracing.set(false);
+}
+
+/// `alarm_due()`: whether the host rang, and the script was not told yet.
+fn is_due(vm: &VirtualMachine) -> bool {
+    vm.use_tracing.get() && is_armed(vm)
+}
+
+/// `alarm_raise()`: tells the script, once.
+fn raise(vm: &VirtualMachine) -> PyResult<()> {
+    RAISED.set(true);
+    disarm(vm);
+    let class = vm.ctx.exceptions.timeout_error.to_owned();
+    Err(vm.new_os_subtype_error(class, None, "a limit of the task is near").upcast())
+}
+
+/// Called by RustPython, once the flag is set, with each call of a Python function, and
+/// with what happens in a marked frame.
+fn traced(
+    frame: FrameObjectRef,
+    event: PyStrRef,
+    _arg: PyObjectRef,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    match event.to_str() {
+        _ if RAISED.get() => Ok(()),
+        Some("line") => raise(vm),
+        Some("call") if is_scripts(&frame, vm) => raise(vm),
+        Some("call") => {
+            let left = PATIENCE_LEFT.get().saturating_sub(1);
+            PATIENCE_LEFT.set(left);
+            if left == 0 {
+                return raise(vm);
+            }
+            if !MARKED.get() {
+                mark(frame.f_back(vm), vm);
+            }
+            Ok(())
+        }
+        Some("return") => {
+            mark(frame.f_back(vm), vm);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Marks the first frame of the script's from here outwards, if there is one.
+fn mark(mut frame: Option<FrameObjectRef>, vm: &VirtualMachine) {
+    MARKED.set(true);
+    while let Some(here) = frame {
+        if is_scripts(&here, vm) {
+            if let Some(alarm) = ALARM.with(|alarm| alarm.get().cloned()) {
+                // Of frames, it cannot fail.
+                let _ = here.as_object().set_attr("f_trace", alarm, vm);
+            }
+            return;
+        }
+        frame = here.f_back(vm);
+    }
+}
+
+/// As `report.py` tells it.
+fn is_scripts(frame: &Py<FrameObject>, vm: &VirtualMachine) -> bool {
+    let code = frame.f_code();
+    let file = code.source_path().as_str();
+    !file.starts_with("<frozen ")
+        && !file.starts_with("<roh ")
+        && !vm.state.frozen.contains_key(file)
+}

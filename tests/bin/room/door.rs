@@ -1,0 +1,89 @@
+//! Which of it is to be done, and how far the process goes in before.
+
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use roh::executor::lockdown;
+
+use crate::attempts::{self, ATTEMPTS, Outside};
+use crate::needs::{self, NEEDS};
+
+/// Exit code of an attempt that failed, as it should.
+const REFUSED: u8 = 3;
+
+/// How long an orphan would live if nobody ended it.
+const ORPHAN: Duration = Duration::from_secs(20);
+
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["list"] => ATTEMPTS.iter().for_each(|(held, name, _)| println!("{held:?} {name}")),
+        ["needs"] => NEEDS.iter().for_each(|(name, _)| println!("{name}")),
+        ["image"] => io::stdout().write_all(&needs::compile()).unwrap(),
+        ["walls"] => {
+            let entered = lockdown::enter().unwrap_or_else(|error| fail(&error));
+            eprintln!("{}", entered.close());
+        }
+        ["orphan"] => leave_an_orphan(),
+        ["wait"] => {
+            let _walls = lockdown::enter().unwrap().close();
+            io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).unwrap().write_all(b"!").unwrap();
+            std::thread::sleep(ORPHAN);
+            eprintln!("alive");
+        }
+        ["calls", first, left] => {
+            let left: Vec<usize> = left.split(',').map(|number| number.parse().unwrap()).collect();
+            let _walls = lockdown::enter().unwrap().close();
+            attempts::every_call(first.parse().unwrap(), &left);
+        }
+        [mode, name, outside] => return run(mode, name, outside),
+        _ => panic!("{arguments:?}"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(mode: &str, name: &str, outside: &str) -> ExitCode {
+    let entered = (mode != "free").then(|| lockdown::enter().unwrap());
+    if let Some((_, need)) = NEEDS.iter().find(|need| need.0 == name) {
+        let image = needs::load();
+        let _walls = entered.map(lockdown::Entered::close);
+        need(&image);
+        return ExitCode::SUCCESS;
+    }
+    let (_, _, attempt) = ATTEMPTS.iter().find(|attempt| attempt.1 == name).unwrap();
+    if mode == "closed" {
+        let _walls = entered.map(lockdown::Entered::close);
+    }
+    match attempt(&Outside::parse(outside)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{error}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+/// Starts an executor, waits until it is one, and ends before it.
+fn leave_an_orphan() {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let image = io::stdout().as_fd().try_clone_to_owned().unwrap();
+    let _left_behind = Command::new(std::env::current_exe().unwrap())
+        .arg("wait")
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stdout(image)
+        .spawn()
+        .unwrap();
+    ours.read_exact(&mut [0]).unwrap();
+}
+
+fn fail(error: &(dyn std::error::Error + 'static)) -> ! {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes: Vec<String> = causes.map(<dyn Display>::to_string).collect();
+    eprintln!("{}", causes.join(": "));
+    std::process::exit(1)
+}
