@@ -456,9 +456,9 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
 #[tokio::test]
 async fn trouble_on_the_way_is_told() {
     let port = serve().await;
-    // Nobody listens there any more.
-    let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let gone = gone.local_addr().expect("an address").port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let gone = listener.local_addr().expect("an address").port();
+    drop(listener);
     let http = http(&(listed("127.0.0.1", port) + &listed("127.0.0.1", gone)), NOWHERE, loopback);
     for (url, expected) in [
         (format!("http://127.0.0.1:{gone}/"), "Connection refused"),
