@@ -5,11 +5,12 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
 
 use super::wire::SUBSTITUTE;
+use crate::grants::Publication;
 use crate::outcome::Status;
 use crate::task::{Properties, ReplyAddress, TaskId};
 
 /// Tasks between the message's and a client's.
-pub(super) const DEPTH: &str = "x-roh-depth";
+const DEPTH: &str = "x-roh-depth";
 /// How many earlier attempts at the task crashed.
 const DELIVERIES: &str = "x-roh-deliveries";
 /// Longest reason in a dead letter.
@@ -71,6 +72,21 @@ pub(super) fn reply(id: &TaskId, to: &ReplyAddress) -> BasicProperties {
         // The same each time a task is redelivered and replied to again.
         .with_message_id(short(id.as_str()))
         .with_type("roh.reply".into())
+}
+
+/// The properties of what a script publishes.
+pub(super) fn of_script(publication: &Publication) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert("x-roh-tenant".into(), text(publication.tenant.as_str()));
+    headers.insert("x-roh-task".into(), text(publication.task.as_str()));
+    if let Some(depth) = publication.depth {
+        headers.insert(DEPTH.into(), AMQPValue::LongLongInt(depth.into()));
+    }
+    BasicProperties::default()
+        .with_content_type(short(&publication.content_type))
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(short(publication.message_id.as_str()))
+        .with_headers(headers)
 }
 
 /// Why a message is dead-lettered.
@@ -238,6 +254,28 @@ mod tests {
         }
         let read = read(&BasicProperties::default());
         assert_eq!((read.earlier_attempts, read.depth), (0, 0));
+    }
+
+    #[test]
+    fn what_a_script_publishes_says_whose_it_is_and_how_deep() {
+        let task = TaskId::parse("parent").expect("short");
+        let publication = Publication {
+            exchange: "e".into(),
+            routing_key: "k".into(),
+            body: Vec::new(),
+            content_type: "text/plain".into(),
+            message_id: TaskId::parse("m").expect("short"),
+            depth: Some(2),
+            tenant: crate::task::TenantName::new("acme"),
+            task,
+        };
+        let properties = of_script(&publication);
+        assert_eq!(header(&properties, "x-roh-tenant"), Some(&text("acme")));
+        assert_eq!(header(&properties, "x-roh-task"), Some(&text("parent")));
+        let read = read(&properties);
+        assert_eq!((read.depth, read.message_id.as_deref()), (2, Some("m")));
+        let message = Publication { depth: None, ..publication };
+        assert_eq!(header(&of_script(&message), DEPTH), None);
     }
 
     #[test]

@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, recipe};
-use crate::broker::{Broker, DeliverySettler};
+use crate::broker::{Broker, DeliverySettler, Outbox};
 use crate::config::Config;
 use crate::executor::{self, Executors, ExecutorsError, Plan};
-use crate::grants::{Grants, Nowhere};
+use crate::grants::Grants;
 use crate::management::{self, LiveNode};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
@@ -108,7 +108,8 @@ async fn serve(
 ) -> Result<Exit, CommandError> {
     let mut leave = Leave::new()?;
     let management = listener.local_addr().unwrap_or(config.management.listen);
-    let grants = Grants::new(&config, management, Arc::new(Nowhere))?;
+    let outbox = Arc::new(Outbox::new(&config)?);
+    let grants = Grants::new(&config, management, outbox)?;
     let runner = Arc::new(TenantRunner { config: config.clone(), executors, grants });
     let (manager, handle) =
         Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));

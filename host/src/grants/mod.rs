@@ -205,8 +205,7 @@ impl Running {
 }
 
 /// There is no broker.
-#[derive(Debug, Clone, Copy)]
-pub struct Nowhere;
+struct Nowhere;
 
 impl Publish for Nowhere {
     fn publish(&self, _: Publication) -> BoxFuture<'_, Result<(), PublishError>> {
