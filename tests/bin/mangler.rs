@@ -48,7 +48,7 @@ fn lie(mut executor: UnixStream, mut daemon: UnixStream) -> Result<()> {
             0 => piece[at] ^= 1 << (random() % 8),
             1 => daemon.write_all(&piece[..at])?,
             2 => piece.fill_with(|| random() as u8),
-            3 => daemon.write_all(&piece.to_vec())?,
+            3 => daemon.write_all(piece)?,
             4 => {
                 // A frame that claims to be of any length.
                 daemon.write_all(&(random() as u32).to_le_bytes())?;
