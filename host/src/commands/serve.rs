@@ -1,7 +1,6 @@
 //! `roh serve`: a node. Puts broker, manager, sandbox and management together, and
 //! takes them apart again when it is told to leave.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, recipe};
 use crate::broker::{Broker, DeliverySettler, Outbox};
-use crate::config::Config;
+use crate::config::{Config, ExecutorKind};
 use crate::executor::{self, Executors, ExecutorsError, Plan};
 use crate::grants::Grants;
 use crate::management::{self, LiveNode};
@@ -63,14 +62,20 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
 
 /// Starts the executors of a node with this configuration.
 pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors, ExecutorsError> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let watermark = config.manager.watermark;
+    let own = config.tenants.iter().filter(|(_, tenant)| tenant.executor == ExecutorKind::Own);
+    let own = own.map(|(name, tenant)| {
+        (name.clone(), count(tenant.watermark.unwrap_or(watermark).min(watermark)))
+    });
     let plan = Plan {
         program: executor::program(),
         image,
-        shared: 1,
-        instances: u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
-        own: BTreeMap::new(),
+        shared: count(config.sandbox.executors),
+        instances: count(watermark),
+        own: own.collect(),
         limits: config.tenants.values().map(|tenant| tenant.limits).collect(),
-        require: Vec::new(),
+        require: config.sandbox.require.clone(),
     };
     Executors::start(plan).await
 }

@@ -235,11 +235,12 @@ fn manager(section: &Section<'_>, sources: usize) -> ManagerConfig {
 }
 
 fn sandbox(section: &Section<'_>) -> Sandbox {
-    let wall = values::one_of(&[
-        ("seccomp", Wall::Seccomp),
-        ("landlock", Wall::Landlock),
-        ("namespaces", Wall::Namespaces),
-    ]);
+    const WALLS: [(&str, Wall); 3] = [
+        (Wall::Seccomp.name(), Wall::Seccomp),
+        (Wall::Landlock.name(), Wall::Landlock),
+        (Wall::Namespaces.name(), Wall::Namespaces),
+    ];
+    let wall = values::one_of(&WALLS);
     Sandbox {
         require: section.read("require", values::list(wall)).unwrap_or_default(),
         executors: section.read("executors", values::integer(1..=MAX_EXECUTORS)).unwrap_or(1)

@@ -13,6 +13,7 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -128,13 +129,35 @@ pub struct Sandbox {
     pub executors: usize,
 }
 
-/// What the kernel holds an executor with.
+/// What the kernel holds an executor with, where it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the kernel names them")]
 pub enum Wall {
+    /// System calls that are not on a short list fail.
     Seccomp,
+    /// No path can be opened, no address connected to, no process outside signalled.
     Landlock,
+    /// A network, an IPC space and a file system of its own, with nothing in them.
     Namespaces,
+}
+
+impl Wall {
+    /// All of them, the most effective first.
+    pub const ALL: [Wall; 3] = [Wall::Seccomp, Wall::Landlock, Wall::Namespaces];
+
+    /// As the configuration calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Wall::Seccomp => "seccomp",
+            Wall::Landlock => "landlock",
+            Wall::Namespaces => "namespaces",
+        }
+    }
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What one task may use.
