@@ -20,11 +20,11 @@
 #[path = "room/attempts.rs"]
 mod attempts;
 #[cfg(target_os = "linux")]
-#[path = "room/needs.rs"]
-mod needs;
-#[cfg(target_os = "linux")]
 #[path = "room/door.rs"]
 mod door;
+#[cfg(target_os = "linux")]
+#[path = "room/needs.rs"]
+mod needs;
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]

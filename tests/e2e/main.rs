@@ -9,6 +9,7 @@ mod broker;
 mod broker_trouble;
 mod cli;
 mod daemon;
+mod executor;
 mod image;
 mod node;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         broker::TESTS,
         broker_trouble::TESTS,
         daemon::TESTS,
+        executor::TESTS,
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,

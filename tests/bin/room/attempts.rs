@@ -162,9 +162,7 @@ pub(crate) const ATTEMPTS: &[(Held, &str, Attempt)] = &[
         child(call(libc::SYS_clone, &[flags as usize, 0, 0, 0, 0]))
     }),
     (Once, "be traced", |_| call(libc::SYS_ptrace, &[0, 0, 0, 0]).map(drop)),
-    (Twice, "signal the daemon", |out| {
-        call(libc::SYS_kill, &[out.parent as usize, 0]).map(drop)
-    }),
+    (Twice, "signal the daemon", |out| call(libc::SYS_kill, &[out.parent as usize, 0]).map(drop)),
     (Once, "signal itself", |_| {
         let own = std::process::id() as usize;
         call(libc::SYS_tgkill, &[own, own, libc::SIGURG as usize]).map(drop)

@@ -32,7 +32,13 @@ pub(crate) fn main() -> ExitCode {
         ["orphan"] => leave_an_orphan(),
         ["wait"] => {
             let _walls = lockdown::enter().unwrap().close();
-            io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from).unwrap().write_all(b"!").unwrap();
+            io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(UnixStream::from)
+                .unwrap()
+                .write_all(b"!")
+                .unwrap();
             std::thread::sleep(ORPHAN);
             eprintln!("alive");
         }

@@ -183,6 +183,10 @@ async fn runs_no_more_than_the_watermark_at_once() {
     ])
     .await;
     assert_eq!(node.runner.most.load(Ordering::SeqCst), 2);
+    let totals = node.handle.totals().await.expect("manager is there");
+    let totals = &totals.0[&TenantName::new("t")];
+    assert_eq!(totals.tasks, BTreeMap::from([(Status::Succeeded, 5)]));
+    assert_eq!(totals.queued, Duration::from_secs(10 + 10 + 20));
 }
 
 #[tokio::test(start_paused = true)]

@@ -149,6 +149,8 @@ struct World {
     /// What the event at hand must lead to, by serial number.
     settles: BTreeMap<usize, Fate>,
     interrupts: BTreeSet<usize>,
+    /// What is to be summed up.
+    totals: Totals,
 }
 
 fn pick(serials: &[usize], nth: usize) -> Option<usize> {
@@ -208,6 +210,7 @@ impl World {
             drained: false,
             settles: BTreeMap::new(),
             interrupts: BTreeSet::new(),
+            totals: Totals::default(),
         }
     }
 
@@ -448,11 +451,24 @@ impl World {
             }
         };
         assert_eq!(self.settles.remove(&serial), Some(fate), "settlement of {serial}");
+        self.sum_up(serial, fate);
         let model = &mut self.models[serial];
         assert_eq!(envelope.id, task_id(model.id));
         assert!(!model.settled, "{serial} settled twice");
         assert!(model.key.is_none_or(|started_as| started_as == key), "key of {serial}");
         (model.settled, model.place, model.key) = (true, Place::Settling, Some(key));
+    }
+
+    fn sum_up(&mut self, serial: usize, fate: Fate) {
+        let status = match fate {
+            Fate::Finish(status, _) => status,
+            Fate::Retry => Status::Crashed,
+            Fate::Requeue => return,
+        };
+        let model = &self.models[serial];
+        let totals = self.totals.0.entry(tenant(model.tenant)).or_default();
+        *totals.tasks.entry(status).or_default() += 1;
+        totals.queued += model.started.unwrap_or(self.now) - model.received;
     }
 
     fn is_over(&self) -> bool {
@@ -477,6 +493,7 @@ impl World {
             assert!(self.models[*serial].lost, "{serial} dropped");
         }
         assert!(self.drained || !self.draining || !self.is_over(), "not Drained");
+        assert_eq!(*self.state.totals(), self.totals);
         self.check_views(running);
     }
 
