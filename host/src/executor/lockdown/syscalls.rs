@@ -54,9 +54,9 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_sendto, &[(3, INT, libc::MSG_NOSIGNAL)]),
         any(libc::SYS_shutdown),
         any(libc::SYS_close),
-        any(libc::SYS_fstat),
         when(libc::SYS_ioctl, &[(1, INT, FIONBIO)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFD)]),
+        when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFL)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_DUPFD_CLOEXEC)]),
         // What tokio's runtime is made of. The pair is for signals, of which there are none.
         any(libc::SYS_epoll_create1),
@@ -65,10 +65,13 @@ fn allowed(pid: i32) -> Vec<Row> {
         any(libc::SYS_epoll_wait),
         any(libc::SYS_epoll_pwait),
         any(libc::SYS_eventfd2),
-        when(libc::SYS_socketpair, &[
-            (0, INT, libc::AF_UNIX),
-            (1, INT & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64, libc::SOCK_STREAM),
-        ]),
+        when(
+            libc::SYS_socketpair,
+            &[
+                (0, INT, libc::AF_UNIX),
+                (1, INT & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64, libc::SOCK_STREAM),
+            ],
+        ),
         // Memory, for malloc, stacks, and the instances' own: never executable.
         when(libc::SYS_mmap, &[(2, libc::PROT_EXEC as u64, 0)]),
         when(libc::SYS_mprotect, &[(2, libc::PROT_EXEC as u64, 0)]),
