@@ -8,6 +8,7 @@
 //!   with 3 and the reason if it was refused;
 //! - `calls FIRST` makes every system call from FIRST on but those that are left;
 //! - `walls` prints which walls stand, and which descriptors are open;
+//! - `early` tries something on a thread that was there before the door was shut;
 //! - `wait` says when it is an executor, and waits; `orphan` leaves such a one behind.
 
 #![cfg_attr(

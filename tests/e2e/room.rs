@@ -27,6 +27,7 @@ crate::tests![
     executors_end_with_their_daemon,
     only_the_child_of_a_daemon_enters,
     executors_hold_nothing,
+    the_door_shuts_for_every_thread,
 ];
 
 /// Read by attempts from their parent's memory.
@@ -251,4 +252,9 @@ fn executors_hold_nothing(_: &Rabbit) {
     for limit in ["core file size 0 0", "file size 0 0", "open files 32 32", "locked memory 0 0"] {
         assert!(limits.iter().any(|have| have.starts_with(&format!("Max {limit}"))), "{limits:?}");
     }
+}
+
+fn the_door_shuts_for_every_thread(_: &Rabbit) {
+    let ended = Room::new().run(program().arg("early"));
+    assert!(ended.log.contains("code: 1,"), "{ended:?}");
 }

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use roh::executor::lockdown;
@@ -28,12 +30,20 @@ pub(crate) fn main() -> ExitCode {
             let entered = lockdown::enter().unwrap();
             eprintln!("{}; {:?}", entered.close(), attempts::descriptors());
         }
+        ["early"] => {
+            let entered = lockdown::enter().unwrap();
+            let (closed, is_closed) = mpsc::channel();
+            let early = thread::spawn(move || is_closed.recv().map(|()| attempts::memfd()));
+            let _walls = entered.close();
+            closed.send(()).unwrap();
+            eprint!("{:?}", early.join().unwrap().unwrap());
+        }
         ["orphan"] => leave_an_orphan(),
         ["wait"] => {
             let _walls = lockdown::enter().unwrap().close();
             let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
             socket.unwrap().write_all(b"!").unwrap();
-            std::thread::sleep(ORPHAN);
+            thread::sleep(ORPHAN);
             eprintln!("alive");
         }
         ["calls", first] => {

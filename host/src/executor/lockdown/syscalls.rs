@@ -45,7 +45,6 @@ fn allowed(pid: i32) -> Vec<Row> {
         // Descriptors that are there: the socket to the daemon, and the log. None is opened,
         // and none is passed along with bytes: no sendmsg, no recvmsg, no out-of-band data.
         any(libc::SYS_read),
-        any(libc::SYS_readv),
         any(libc::SYS_write),
         any(libc::SYS_writev),
         when(libc::SYS_recvfrom, &[(3, INT, 0)]),
