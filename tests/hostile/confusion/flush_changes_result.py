@@ -1,0 +1,15 @@
+# A stream that changes the result while it is flushed.
+# expect: succeeded|failed
+import sys
+
+result = {"a": [1]}
+
+
+class Stream:
+    def flush(self):
+        result["a"] = result
+
+
+def main():
+    sys.stdout = Stream()
+    return result

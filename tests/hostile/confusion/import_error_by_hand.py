@@ -1,0 +1,9 @@
+# Suggestions are looked for where there is nothing to suggest.
+# expect: failed
+class Weird:
+    def __dir__(self):
+        return ["x" * 10_000] * 10_000
+
+
+def main():
+    raise AttributeError("y" * 10_000, name="y" * 10_000, obj=Weird())

@@ -1,0 +1,11 @@
+# Quadratic in the number of digits.
+# expect: timeout|failed
+# error: TimeoutError|ValueError
+import sys
+
+
+def main():
+    sys.set_int_max_str_digits(0)
+    n = 7**400_000
+    while True:
+        len(str(n))

@@ -1,0 +1,7 @@
+# Classes with ever more bases, whose order has to be found.
+# expect: timeout|out-of-memory|failed
+# error: TimeoutError|MemoryError
+def main():
+    bases = (object,)
+    while True:
+        bases = (type("C", bases, {}), *[b for b in bases if b is not object])

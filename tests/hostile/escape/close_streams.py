@@ -1,0 +1,16 @@
+# Closes what the host captures, by number, and goes on printing.
+# expect: succeeded|failed
+# error: OSError|ValueError
+import os
+import sys
+
+
+def main():
+    for fd in (0, 1, 2):
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+    print("still here")
+    sys.stdout.close()
+    return 1

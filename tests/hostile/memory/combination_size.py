@@ -1,0 +1,14 @@
+# More at a time than there are, or than there is room for.
+# expect: succeeded|out-of-memory|failed
+# error: MemoryError|OverflowError|ValueError
+import itertools
+
+
+def main():
+    size = 2**31 - 1
+    for make in (itertools.combinations, itertools.combinations_with_replacement, itertools.permutations):
+        try:
+            next(make("ab", size), None)
+        except (MemoryError, OverflowError):
+            pass
+    itertools.tee([], 10**9)

@@ -1,0 +1,14 @@
+# The same of suspended frames.
+# expect: succeeded|failed|out-of-memory
+# error: RecursionError|MemoryError
+def hold(inner):
+    yield inner
+
+
+def main():
+    held = None
+    for _ in range(20_000):
+        outer = hold(held)
+        next(outer)
+        held = outer
+    held = outer = None

@@ -1,0 +1,8 @@
+# The same of tuples.
+# expect: succeeded|failed
+# error: RecursionError
+def main():
+    deep = ()
+    for _ in range(100_000):
+        deep = (deep,)
+    deep = None

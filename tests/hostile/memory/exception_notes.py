@@ -1,0 +1,8 @@
+# An exception with more to say than anyone reads.
+# expect: failed|out-of-memory
+# error: ValueError|MemoryError
+def main():
+    error = ValueError("x" * 100_000)
+    for n in range(20_000):
+        error.add_note(f"{n} " * 20)
+    raise error

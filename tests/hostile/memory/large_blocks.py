@@ -1,0 +1,6 @@
+# A hoard of large strings: Python is told.
+# expect: out-of-memory
+def main():
+    hoard = []
+    while True:
+        hoard.append("x" * 1_000_000)

@@ -1,0 +1,16 @@
+# Functions of functions.
+# expect: failed|succeeded
+# error: RecursionError
+import functools
+
+
+class Wrapped(functools.partial):
+    pass
+
+
+def main():
+    function = int
+    for n in range(100_000):
+        function = Wrapped(function)
+        function.level = n
+    return function()

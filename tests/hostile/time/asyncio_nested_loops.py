@@ -1,0 +1,9 @@
+# Loops that run loops.
+# expect: failed
+# error: RuntimeError|RecursionError
+# profile: asleep
+import asyncio
+
+
+async def main():
+    return asyncio.new_event_loop().run_until_complete(main())

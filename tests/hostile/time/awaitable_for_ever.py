@@ -1,0 +1,11 @@
+# An object that is awaited, and yields for ever.
+# expect: timeout|failed
+# error: TimeoutError|RuntimeError
+class Forever:
+    def __await__(self):
+        while True:
+            yield
+
+
+async def main():
+    await Forever()

@@ -1,0 +1,5 @@
+# Waits for somebody to type.
+# expect: failed
+# profile: asleep
+def main():
+    breakpoint()

@@ -1,0 +1,9 @@
+# Sets the clock.
+# expect: failed
+# error: AttributeError|PermissionError|OSError
+# profile: asleep
+import time
+
+
+def main():
+    time.clock_settime(time.CLOCK_REALTIME, 0)

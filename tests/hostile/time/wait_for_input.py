@@ -1,0 +1,6 @@
+# Input that never comes.
+# expect: failed
+# error: EOFError
+# profile: asleep
+def main():
+    return input("Password: ")

@@ -1,0 +1,9 @@
+# A thread that joins itself, and an import that waits for itself.
+# expect: failed
+# error: RuntimeError
+# profile: asleep
+import threading
+
+
+def main():
+    threading.current_thread().join()
