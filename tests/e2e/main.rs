@@ -9,6 +9,7 @@ mod broker;
 mod broker_trouble;
 mod cli;
 mod daemon;
+mod hostile;
 mod image;
 mod node;
 mod run;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         broker::TESTS,
         broker_trouble::TESTS,
         daemon::TESTS,
+        hostile::TESTS,
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,

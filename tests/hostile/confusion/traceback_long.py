@@ -1,6 +1,7 @@
 # A traceback of a hundred thousand entries.
 # expect: failed
 # error: ValueError
+# profile: patient
 def main():
     import sys
     import types

@@ -1,5 +1,6 @@
 # The same, to say more than can be read.
 # expect: failed|out-of-memory
+# profile: patient
 import sys
 
 

@@ -1,6 +1,7 @@
 # Random bytes for the reader of compiled code.
 # expect: succeeded
 # result: null
+# profile: patient
 import marshal
 import random
 

@@ -1,6 +1,7 @@
 # The same of native iterators.
 # expect: succeeded|failed|out-of-memory
 # error: RecursionError|MemoryError
+# profile: patient
 import itertools
 
 

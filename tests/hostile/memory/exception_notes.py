@@ -1,6 +1,7 @@
 # An exception with more to say than anyone reads.
 # expect: failed|out-of-memory
 # error: ValueError|MemoryError
+# profile: patient
 def main():
     error = ValueError("x" * 100_000)
     for n in range(20_000):

@@ -1,5 +1,6 @@
 # A hoard of large strings: Python is told.
 # expect: out-of-memory
+# profile: patient
 def main():
     hoard = []
     while True:

@@ -1,6 +1,7 @@
 # A tree made by hand, deeper than any source, to be compiled.
 # expect: failed
 # error: RecursionError|MemoryError|SyntaxError|ValueError
+# profile: patient
 import ast
 
 

@@ -1,6 +1,7 @@
 # The same without a walk in Python before: straight into the compiler.
 # expect: failed
 # error: RecursionError|MemoryError|SyntaxError|ValueError
+# profile: patient
 import ast
 
 

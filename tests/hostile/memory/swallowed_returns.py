@@ -1,6 +1,7 @@
 # Who swallows a MemoryError and gives the hoard up may succeed.
 # expect: succeeded
 # result: "alive"
+# profile: patient
 def main():
     try:
         hoard = []
