@@ -1,6 +1,6 @@
 # A coroutine that cancels itself.
 # expect: failed
-# error: asyncio.exceptions.CancelledError|CancelledError
+# error: asyncio.exceptions.CancelledError
 import asyncio
 
 

@@ -1,6 +1,6 @@
 # A circle of a thousand.
 # expect: failed
-# error: ValueError|RecursionError
+# error: RecursionError
 def main():
     first = value = {}
     for n in range(400):

@@ -1,6 +1,6 @@
 # The arguments of an exception, replaced by what is no tuple.
 # expect: failed
-# error: ValueError|TypeError
+# error: ValueError
 class Sequence:
     def __iter__(self):
         raise KeyboardInterrupt

@@ -1,5 +1,5 @@
 # The same of one whose description fails for want of a traceback module.
-# expect: failed|out-of-memory
+# expect: failed
 import traceback
 
 

@@ -1,5 +1,5 @@
 # An exception that can't be described but by the name of its class, which is too long.
-# expect: failed|out-of-memory
+# expect: out-of-memory|failed
 # profile: patient
 class Base(Exception):
     def __str__(self):

@@ -1,6 +1,6 @@
 # An exception that leaves when it is printed.
 # expect: failed
-# error: script.Odd|Odd
+# error: Odd
 class Odd(Exception):
     def __str__(self):
         raise SystemExit("gone")

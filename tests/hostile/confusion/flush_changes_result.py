@@ -1,5 +1,6 @@
 # A stream that changes the result while it is flushed.
-# expect: succeeded|failed
+# expect: failed
+# error: ValueError
 import sys
 
 result = {"a": [1]}

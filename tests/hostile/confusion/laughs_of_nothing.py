@@ -1,6 +1,6 @@
 # The same of empty lists: much walking for few bytes.
 # expect: failed
-# error: ValueError|RecursionError
+# error: ValueError
 def main():
     value = ()
     for _ in range(60):

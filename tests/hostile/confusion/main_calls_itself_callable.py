@@ -1,5 +1,6 @@
 # An object whose class changes once it was looked at.
-# expect: failed|invalid
+# expect: failed
+# error: TypeError
 class Meta(type):
     def __call__(cls, *arguments):
         raise TypeError("no instance for you")

@@ -1,6 +1,6 @@
 # An object that can be called, and does not want to be.
 # expect: failed
-# error: script.Refused|Refused
+# error: script.Refused
 class Refused(Exception):
     pass
 

@@ -1,6 +1,6 @@
 # The same in dictionaries, and with long keys.
 # expect: failed
-# error: RecursionError|ValueError
+# error: RecursionError
 def main():
     value = {}
     for _ in range(20_000):

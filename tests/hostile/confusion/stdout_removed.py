@@ -1,6 +1,6 @@
 # Removes the streams.
 # expect: failed
-# error: RuntimeError|AttributeError|ValueError
+# error: RuntimeError
 import sys
 
 

@@ -1,6 +1,5 @@
 # More arguments than variables.
-# expect: failed|succeeded
-# error: ValueError|TypeError
+# expect: failed
 def victim(a, b):
     return a
 

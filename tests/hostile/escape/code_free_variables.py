@@ -1,6 +1,6 @@
 # A closure without its cells.
-# expect: failed|succeeded
-# error: ValueError|TypeError|NameError|UnboundLocalError
+# expect: failed
+# error: TypeError
 import types
 
 

@@ -1,5 +1,5 @@
 # The same, to say more than can be read.
-# expect: failed|out-of-memory
+# expect: out-of-memory|failed
 # profile: patient
 import sys
 

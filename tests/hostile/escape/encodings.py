@@ -1,6 +1,7 @@
 # Every codec that there is, and errors in every way.
-# expect: succeeded|timeout
+# expect: succeeded
 # result: null
+# profile: patient
 import encodings.aliases
 
 

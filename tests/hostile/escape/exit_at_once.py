@@ -1,6 +1,6 @@
 # Ends the process without a word to anyone.
 # expect: failed
-# error: SystemExit|AttributeError
+# error: SystemExit
 import os
 
 

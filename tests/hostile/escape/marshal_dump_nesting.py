@@ -1,6 +1,6 @@
 # The same, to be written.
 # expect: failed
-# error: ValueError|RecursionError
+# error: ValueError
 import marshal
 
 

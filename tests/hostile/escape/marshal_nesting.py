@@ -1,6 +1,6 @@
 # Tuples in tuples.
 # expect: failed
-# error: ValueError|RecursionError|EOFError
+# error: RecursionError
 import marshal
 
 

@@ -1,5 +1,6 @@
 # Something else in the place of the modules.
-# expect: failed|succeeded
+# expect: failed
+# error: RecursionError
 import sys
 
 

@@ -1,20 +1,20 @@
 # Every function of every native module, called with what it does not expect.
-# expect: succeeded|timeout|failed|out-of-memory
+# expect: succeeded
+# result: true
 # profile: patient
 import sys
 
-ODD = (None, -1, 2**31 - 1, 2**64, 1.5, float("nan"), "", "\ud800", b"", b"\xff", [], (), {}, object, print)
+ODD = (None, -1, 2**16, 2**64, 1.5, float("nan"), "", "\ud800", b"\xff", [], (), {}, object, print)
+# They wait, end the task, or take as long as they are told to.
 SKIPPED = {
-    "_exit", "abort", "exit", "sleep", "_debugmallocstats", "input", "breakpoint", "start_new_thread",
-    "pause", "exec", "interrupt_main", "settrace", "setprofile", "_exit", "select", "breakpointhook",
+    "_exit", "abort", "breakpoint", "comb", "dump_traceback_later", "exec", "exit", "factorial",
+    "input", "interrupt_main", "perm", "select", "setprofile", "settrace", "sleep",
 }  # fmt: skip
 
 
 def main():
     calls = 0
     for module in sys.builtin_module_names:
-        if module in ("faulthandler",):
-            continue
         try:
             module = __import__(module)
         except ImportError:
@@ -22,7 +22,7 @@ def main():
         for name, function in list(vars(module).items()):
             if name in SKIPPED or not callable(function):
                 continue
-            for arguments in [(), *[(a,) for a in ODD], *[(a, ODD[n - 3]) for n, a in enumerate(ODD)]]:
+            for arguments in [(), *[(a,) for a in ODD], (b"", -1), ("", None, {})]:
                 try:
                     calls += 1
                     function(*arguments)

@@ -1,6 +1,6 @@
 # The pickle that everybody knows.
 # expect: failed
-# error: ModuleNotFoundError|AttributeError|ImportError|OSError|_pickle.UnpicklingError|pickle.UnpicklingError
+# error: AttributeError
 import pickle
 
 

@@ -1,5 +1,6 @@
 # Templates for replacements, made by hand.
-# expect: succeeded|failed
+# expect: failed
+# error: RuntimeError
 import _sre
 import re
 

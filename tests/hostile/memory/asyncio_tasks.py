@@ -1,5 +1,5 @@
 # Tasks that are started faster than they end.
-# expect: out-of-memory|timeout
+# expect: out-of-memory
 # profile: patient
 import asyncio
 

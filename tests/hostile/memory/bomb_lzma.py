@@ -1,5 +1,5 @@
 # 300 MiB of nothing, packed thrice.
-# expect: out-of-memory|timeout
+# expect: out-of-memory
 # profile: patient
 import base64
 import lzma

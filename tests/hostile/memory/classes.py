@@ -1,5 +1,5 @@
 # Classes without an end.
-# expect: out-of-memory|timeout
+# expect: out-of-memory
 # profile: patient
 def main():
     kept = []

@@ -1,6 +1,6 @@
 # More at a time than there are, or than there is room for.
-# expect: succeeded|out-of-memory|failed
-# error: MemoryError|OverflowError|ValueError
+# expect: out-of-memory|failed
+# error: MemoryError
 import itertools
 
 

@@ -1,6 +1,5 @@
 # The same with finalisers on the way down.
-# expect: succeeded|failed|out-of-memory|timeout
-# error: RecursionError|MemoryError|TimeoutError
+# expect: succeeded
 class Node:
     def __init__(self, next):
         self.next = next
@@ -11,6 +10,6 @@ class Node:
 
 def main():
     node = None
-    for _ in range(100_000):
+    for _ in range(3_000):
         node = Node(node)
     node = None

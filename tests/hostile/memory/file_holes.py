@@ -1,6 +1,6 @@
 # Files in memory with a hole in front.
-# expect: succeeded|out-of-memory|failed
-# error: MemoryError|OverflowError|ValueError
+# expect: out-of-memory|failed
+# error: MemoryError
 import io
 
 

@@ -1,6 +1,6 @@
 # Typed arrays count in items, and memory in bytes.
 # expect: out-of-memory|failed
-# error: MemoryError|OverflowError
+# error: MemoryError
 import array
 
 

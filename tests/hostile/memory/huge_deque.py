@@ -1,6 +1,6 @@
 # Repetition in C, once: in Rust here.
 # expect: out-of-memory|failed
-# error: MemoryError|OverflowError
+# error: MemoryError
 import collections
 
 

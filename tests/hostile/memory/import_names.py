@@ -1,5 +1,5 @@
 # Names of modules, each as large as they can be, for the host to look up.
-# expect: timeout|out-of-memory|succeeded
+# expect: out-of-memory
 import importlib
 
 

@@ -1,5 +1,5 @@
 # Interned strings are kept for good.
-# expect: out-of-memory|timeout
+# expect: out-of-memory
 # profile: patient
 import sys
 

@@ -1,6 +1,5 @@
 # Room is made for what an iterator promises.
-# expect: succeeded|out-of-memory|failed
-# error: MemoryError|OverflowError
+# expect: succeeded
 class Liar:
     def __init__(self, hint):
         self.hint = hint

@@ -1,5 +1,5 @@
 # Modules without an end.
-# expect: out-of-memory|timeout
+# expect: out-of-memory
 # profile: patient
 import sys
 import types

@@ -1,6 +1,6 @@
 # A tree made by hand, deeper than any source, to be compiled.
 # expect: failed
-# error: RecursionError|MemoryError|SyntaxError|ValueError
+# error: RecursionError
 # profile: patient
 import ast
 

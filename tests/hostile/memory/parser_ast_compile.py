@@ -1,6 +1,6 @@
 # The same without a walk in Python before: straight into the compiler.
 # expect: failed
-# error: RecursionError|MemoryError|SyntaxError|ValueError
+# error: RecursionError
 # profile: patient
 import ast
 

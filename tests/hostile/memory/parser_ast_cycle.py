@@ -1,6 +1,6 @@
 # A tree that holds itself.
 # expect: failed
-# error: RecursionError|MemoryError|SyntaxError|ValueError
+# error: RecursionError
 import ast
 
 

@@ -1,6 +1,6 @@
 # What is said to be safe.
 # expect: failed
-# error: RecursionError|MemoryError|SyntaxError|ValueError
+# error: SyntaxError
 import ast
 
 

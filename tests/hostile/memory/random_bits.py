@@ -1,6 +1,6 @@
 # A random number of so many bits.
 # expect: out-of-memory|failed
-# error: MemoryError|OverflowError
+# error: MemoryError
 import random
 
 

@@ -1,6 +1,5 @@
 # Functions of functions.
-# expect: failed|succeeded
-# error: RecursionError
+# expect: succeeded
 import functools
 
 

@@ -1,6 +1,6 @@
 # Groups in groups.
 # expect: failed
-# error: RecursionError|MemoryError|re.PatternError|OverflowError
+# error: RecursionError
 import re
 
 

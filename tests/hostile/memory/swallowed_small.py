@@ -1,6 +1,6 @@
 # The same, down to the last byte, and then work that needs memory.
-# expect: timeout|out-of-memory|failed
-# error: TimeoutError|MemoryError
+# expect: out-of-memory|failed
+# error: MemoryError
 # profile: patient
 def main():
     hoard, size = [], 2**22

@@ -1,6 +1,6 @@
 # Loops that run loops.
 # expect: failed
-# error: RuntimeError|RecursionError
+# error: RuntimeError
 # profile: asleep
 import asyncio
 

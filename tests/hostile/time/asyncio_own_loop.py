@@ -1,5 +1,5 @@
 # A loop of the script's own in the place of ours.
-# expect: timeout|failed
+# expect: timeout
 # profile: asleep
 import asyncio
 

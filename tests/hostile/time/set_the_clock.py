@@ -1,6 +1,6 @@
 # Sets the clock.
 # expect: failed
-# error: AttributeError|PermissionError|OSError
+# error: AttributeError
 # profile: asleep
 import time
 

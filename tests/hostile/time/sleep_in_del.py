@@ -1,5 +1,5 @@
 # Sleeps when it is thrown away.
-# expect: timeout|succeeded
+# expect: timeout
 # profile: asleep
 import time
 

@@ -1,5 +1,5 @@
 # Functions that are called at every line.
-# expect: timeout|failed|succeeded
+# expect: timeout
 import sys
 
 
