@@ -1,7 +1,6 @@
 # A future that nobody will complete.
 # expect: failed
 # error: RuntimeError
-# profile: asleep
 import asyncio
 
 

@@ -1,7 +1,6 @@
 # Loops that run loops.
 # expect: failed
 # error: RuntimeError
-# profile: asleep
 import asyncio
 
 

@@ -1,5 +1,4 @@
 # Waits for somebody to type.
 # expect: failed
-# profile: asleep
 def main():
     breakpoint()

@@ -1,6 +1,5 @@
 # What is to run at exit is not run, and if it is, it has an end.
 # expect: succeeded
-# profile: asleep
 import atexit
 import time
 

@@ -1,7 +1,6 @@
 # A recursion limit that leaves no room to describe what happened.
 # expect: failed
 # error: RecursionError|ValueError|KeyError
-# profile: asleep
 import sys
 
 

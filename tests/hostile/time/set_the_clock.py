@@ -1,7 +1,6 @@
 # Sets the clock.
 # expect: failed
 # error: AttributeError
-# profile: asleep
 import time
 
 

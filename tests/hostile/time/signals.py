@@ -1,7 +1,6 @@
 # Alarms, handlers and waiting for signals: there are none.
 # expect: succeeded
 # result: []
-# profile: asleep
 import signal
 
 

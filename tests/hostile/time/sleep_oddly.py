@@ -1,7 +1,6 @@
 # Lengths of time that are none.
 # expect: succeeded
 # result: []
-# profile: asleep
 import time
 
 

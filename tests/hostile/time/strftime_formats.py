@@ -1,7 +1,6 @@
 # Formats that no calendar has.
 # expect: succeeded
 # result: null
-# profile: asleep
 import datetime
 import time
 

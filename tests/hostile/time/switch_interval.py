@@ -1,7 +1,6 @@
 # Settings of an interpreter with threads.
 # expect: succeeded
 # result: null
-# profile: asleep
 import sys
 
 

@@ -1,7 +1,6 @@
 # A thread that joins itself, and an import that waits for itself.
 # expect: failed
 # error: RuntimeError
-# profile: asleep
 import threading
 
 
