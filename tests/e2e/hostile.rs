@@ -2,6 +2,12 @@
 //! behaves beside them: each script ends as its header says, and no task sees anything of
 //! another. How the neighbour fared is reported, not asserted.
 //!
+//! A script's first line says what it tries. The lines below, `# key: value`, say how it
+//! must end: `expect` (statuses, several only if the clock or chance decides), `error` (its
+//! type), `says` (in its message), `result`; and how it is called: `args`, `kwargs`,
+//! `profile` (of limits). A script in `leak/` has two functions, `plant` and `look`; `plant`
+//! says how the former ends, `distinct` that no two results of the latter may be the same.
+//!
 //! To run it alone: `cargo test -p roh-tests --release hostile`.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,5 +3,7 @@
 # error: SyntaxError
 def main():
     error = SyntaxError("made up", ("file", 1, 1, "text", 1, 1))
-    error.text = error.filename = error.msg = error.offset = error.lineno = error.end_offset = object()
+    error.text = error.filename = error.msg = error.offset = error.lineno = error.end_offset = (
+        object()
+    )
     raise error

@@ -20,7 +20,19 @@ def main():
                 thing = cls.__new__(cls)
             except Exception:
                 continue
-            for use in (repr, str, hash, len, list, bool, next, dict, bytes, memoryview, lambda x: x()):
+            for use in (
+                repr,
+                str,
+                hash,
+                len,
+                list,
+                bool,
+                next,
+                dict,
+                bytes,
+                memoryview,
+                lambda x: x(),
+            ):
                 try:
                     if cls.__name__ not in ("count", "repeat", "cycle"):
                         use(thing)

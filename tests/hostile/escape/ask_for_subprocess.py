@@ -6,7 +6,12 @@ import asyncio
 
 def main():
     done = []
-    for module in (asyncio.base_events, asyncio.unix_events, asyncio.subprocess, asyncio.base_subprocess):
+    for module in (
+        asyncio.base_events,
+        asyncio.unix_events,
+        asyncio.subprocess,
+        asyncio.base_subprocess,
+    ):
         try:
             module.subprocess.Popen(["id"])
             done.append("Popen")

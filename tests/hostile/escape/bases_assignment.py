@@ -15,7 +15,19 @@ class C(int):
 
 def main():
     for cls in (A, B, C):
-        for bases in ((cls,), (B,), (C,), (int,), (type,), (object,), (), (1,), None, (dict, int), (A, object)):
+        for bases in (
+            (cls,),
+            (B,),
+            (C,),
+            (int,),
+            (type,),
+            (object,),
+            (),
+            (1,),
+            None,
+            (dict, int),
+            (A, object),
+        ):
             try:
                 cls.__bases__ = bases
             except (TypeError, AttributeError, ValueError):

@@ -5,7 +5,19 @@ import builtins
 
 
 def main():
-    for name in ("isinstance", "type", "str", "repr", "len", "max", "min", "id", "getattr", "reversed", "zip"):
+    for name in (
+        "isinstance",
+        "type",
+        "str",
+        "repr",
+        "len",
+        "max",
+        "min",
+        "id",
+        "getattr",
+        "reversed",
+        "zip",
+    ):
         setattr(builtins, name, lambda *a, **k: "lie")
     for name in ("Exception", "BaseException", "BaseExceptionGroup", "MemoryError"):
         setattr(builtins, name, int)

@@ -71,5 +71,13 @@ def main():
         table.update(dict.fromkeys(range(100)))
         try:
             attempt()
-        except (ValueError, TypeError, RuntimeError, IndexError, BufferError, KeyError, OverflowError):
+        except (
+            ValueError,
+            TypeError,
+            RuntimeError,
+            IndexError,
+            BufferError,
+            KeyError,
+            OverflowError,
+        ):
             pass

@@ -14,8 +14,35 @@ class B:
 
 def main():
     changed = []
-    for thing in (1, "x", b"", [], {}, (), None, A(), print, main, type, types, Exception(), iter([])):
-        for cls in (int, str, list, A, type, types.ModuleType, types.FunctionType, dict, Exception, 5, None):
+    for thing in (
+        1,
+        "x",
+        b"",
+        [],
+        {},
+        (),
+        None,
+        A(),
+        print,
+        main,
+        type,
+        types,
+        Exception(),
+        iter([]),
+    ):
+        for cls in (
+            int,
+            str,
+            list,
+            A,
+            type,
+            types.ModuleType,
+            types.FunctionType,
+            dict,
+            Exception,
+            5,
+            None,
+        ):
             try:
                 thing.__class__ = cls
                 if type(thing) is not cls:

@@ -9,5 +9,7 @@ def main():
     def lie(*arguments):
         raise SystemExit("hooked")
 
-    sys.excepthook = sys.unraisablehook = sys.displayhook = sys.breakpointhook = threading.excepthook = lie
+    sys.excepthook = sys.unraisablehook = sys.displayhook = sys.breakpointhook = (
+        threading.excepthook
+    ) = lie
     raise ValueError("true")

@@ -6,9 +6,28 @@ import encodings.aliases
 
 
 def main():
-    for name in {*encodings.aliases.aliases.values(), "undefined", "idna", "punycode", "unicode_escape"}:
-        for errors in ("strict", "ignore", "replace", "surrogateescape", "surrogatepass", "namereplace", "nope"):
-            for text in ("\ud800\udfff\0\U0010ffff", "xn--" + "a" * 500, "\\N{" * 10, "\\U99999999"):
+    for name in {
+        *encodings.aliases.aliases.values(),
+        "undefined",
+        "idna",
+        "punycode",
+        "unicode_escape",
+    }:
+        for errors in (
+            "strict",
+            "ignore",
+            "replace",
+            "surrogateescape",
+            "surrogatepass",
+            "namereplace",
+            "nope",
+        ):
+            for text in (
+                "\ud800\udfff\0\U0010ffff",
+                "xn--" + "a" * 500,
+                "\\N{" * 10,
+                "\\U99999999",
+            ):
                 try:
                     text.encode(name, errors)
                 except Exception:

@@ -8,7 +8,12 @@ import importlib.util
 
 def main():
     loaded = []
-    for name in ("ExtensionFileLoader", "SourceFileLoader", "SourcelessFileLoader", "AppleFrameworkLoader"):
+    for name in (
+        "ExtensionFileLoader",
+        "SourceFileLoader",
+        "SourcelessFileLoader",
+        "AppleFrameworkLoader",
+    ):
         try:
             loader = getattr(importlib.machinery, name)("libc", "/lib/x86_64-linux-gnu/libc.so.6")
             spec = importlib.util.spec_from_loader("libc", loader)

@@ -4,7 +4,14 @@ import faulthandler
 
 
 def main():
-    for name in ("_sigsegv", "_sigabrt", "_sigfpe", "_read_null", "_stack_overflow", "_fatal_error_c_thread"):
+    for name in (
+        "_sigsegv",
+        "_sigabrt",
+        "_sigfpe",
+        "_read_null",
+        "_stack_overflow",
+        "_fatal_error_c_thread",
+    ):
         try:
             getattr(faulthandler, name)()
         except AttributeError:

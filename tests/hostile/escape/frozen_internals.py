@@ -6,7 +6,19 @@ import types
 
 
 def main():
-    odd = (None, 0, "", "nowhere", "\0", "\ud800", b"os", "os", "__hello__", [], types.ModuleType("os"))
+    odd = (
+        None,
+        0,
+        "",
+        "nowhere",
+        "\0",
+        "\ud800",
+        b"os",
+        "os",
+        "__hello__",
+        [],
+        types.ModuleType("os"),
+    )
     for name in dir(_imp):
         function = getattr(_imp, name)
         if not callable(function):

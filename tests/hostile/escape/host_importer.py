@@ -29,7 +29,9 @@ NAMES = (
 
 def main():
     finders = {getattr(sys.meta_path[n], "find_spec", None) for n in range(len(sys.meta_path))}
-    find = next(f.__globals__["host_find"] for f in finders if "host_find" in getattr(f, "__globals__", ()))
+    find = next(
+        f.__globals__["host_find"] for f in finders if "host_find" in getattr(f, "__globals__", ())
+    )
     found = []
     for name in NAMES:
         try:

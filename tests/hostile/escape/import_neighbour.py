@@ -16,7 +16,9 @@ def main():
             importlib.util.find_spec,
             runpy.run_module,
             lambda n: exec(f"from {n.strip('.')} import *"),
-            lambda n: exec("from .. import secret", {"__name__": "script", "__package__": "script.x"}),
+            lambda n: exec(
+                "from .. import secret", {"__name__": "script", "__package__": "script.x"}
+            ),
         ):
             try:
                 if load(name) is not None:

@@ -12,7 +12,12 @@ def main():
     scope = {}
     exec(code, scope)
     for name in ("bad", None, "missing"):
-        for ask in (importer.get_source, importer.get_code, importer.is_package, importer.get_filename):
+        for ask in (
+            importer.get_source,
+            importer.get_code,
+            importer.is_package,
+            importer.get_filename,
+        ):
             try:
                 ask(name)
             except (TypeError, KeyError, ImportError, IndexError):

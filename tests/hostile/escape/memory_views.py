@@ -28,7 +28,15 @@ def main():
     ):
         try:
             attempt()
-        except (BufferError, ValueError, TypeError, IndexError, struct.error, OverflowError, AttributeError):
+        except (
+            BufferError,
+            ValueError,
+            TypeError,
+            IndexError,
+            struct.error,
+            OverflowError,
+            AttributeError,
+        ):
             pass
         except NotImplementedError:
             pass

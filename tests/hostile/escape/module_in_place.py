@@ -5,6 +5,15 @@ import sys
 
 
 def main():
-    for name in ("traceback", "builtins", "sys", "importlib._bootstrap", "linecache", "_imp", "types", "io"):
+    for name in (
+        "traceback",
+        "builtins",
+        "sys",
+        "importlib._bootstrap",
+        "linecache",
+        "_imp",
+        "types",
+        "io",
+    ):
         sys.modules[name] = 5
     raise ValueError("who says so?")

@@ -8,7 +8,15 @@ import sys
 def main():
     found = []
     for name, module in list(sys.modules.items()):
-        for attribute in ("module_find", "module_read", "panicked", "roh_load", "roh_call", "roh_boot", "roh_alloc"):
+        for attribute in (
+            "module_find",
+            "module_read",
+            "panicked",
+            "roh_load",
+            "roh_call",
+            "roh_boot",
+            "roh_alloc",
+        ):
             if attribute in getattr(module, "__dict__", ()):
                 found.append(f"{name}.{attribute}")
     return found

@@ -16,5 +16,12 @@ def main():
     ):
         try:
             pickle.loads(data)
-        except (MemoryError, OverflowError, ValueError, EOFError, pickle.UnpicklingError, IndexError):
+        except (
+            MemoryError,
+            OverflowError,
+            ValueError,
+            EOFError,
+            pickle.UnpicklingError,
+            IndexError,
+        ):
             pass

@@ -12,7 +12,14 @@ def main():
         if cls.__name__ in ("Popen", "CDLL", "mmap", "socket"):
             try:
                 reached.append(repr(cls("id")))
-            except (OSError, TypeError, ValueError, AttributeError, ImportError, NotImplementedError):
+            except (
+                OSError,
+                TypeError,
+                ValueError,
+                AttributeError,
+                ImportError,
+                NotImplementedError,
+            ):
                 pass
         try:
             todo += type.__subclasses__(cls)

@@ -2,25 +2,19 @@
 # expect: succeeded
 # result: []
 def main():
-    found = []
+    made = []
     try:
         import _interpreters
     except ImportError:
-        return found
-    code = """if 1:
-        import os, sys
-        for attempt in (lambda: open("/etc/passwd"), lambda: os.listdir("/"), lambda: os.system("id")):
-            try:
-                attempt()
-                print("reached")
-            except (OSError, AttributeError):
-                pass
-    """
-    for _ in range(10):
+        return made
+    for attempt in (
+        lambda: _interpreters.create(),
+        lambda: _interpreters.exec(0, "import os"),
+        lambda: _interpreters.run_string(0, "import os"),
+        lambda: _interpreters.call(0, print),
+    ):
         try:
-            one = _interpreters.create()
-            _interpreters.exec(one, code)
-            _interpreters.run_string(one, code)
+            made.append(str(attempt()))
         except Exception:
             pass
-    return found
+    return made

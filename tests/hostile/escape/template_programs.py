@@ -7,7 +7,15 @@ import re
 
 def main():
     pattern = re.compile("(x)")
-    for template in ([0], [99, "x"], ["a", 10**9, "b"], ["", -1, ""], [None] * 3, ["a", 1], [1, 1, 1]):
+    for template in (
+        [0],
+        [99, "x"],
+        ["a", 10**9, "b"],
+        ["", -1, ""],
+        [None] * 3,
+        ["a", 1],
+        [1, 1, 1],
+    ):
         try:
             _sre.template(pattern, template)
             pattern.sub(_sre.template(pattern, template), "xx")

@@ -15,4 +15,6 @@ def plant():
 
 
 def look():
-    return [hasattr(builtins, "canary"), *sys.path] if hasattr(builtins, "canary") or sys.path else []
+    return (
+        [hasattr(builtins, "canary"), *sys.path] if hasattr(builtins, "canary") or sys.path else []
+    )

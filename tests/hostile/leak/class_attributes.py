@@ -22,6 +22,12 @@ def plant():
 
 
 def look():
-    found = [c.__name__ for c in (collections.OrderedDict, logging.Logger, enum.Enum) if hasattr(c, "canary")]
-    found += [c.__module__ for c in dict.__subclasses__() if c.__name__ == "Canary" and c is not Canary]
+    found = [
+        c.__name__
+        for c in (collections.OrderedDict, logging.Logger, enum.Enum)
+        if hasattr(c, "canary")
+    ]
+    found += [
+        c.__module__ for c in dict.__subclasses__() if c.__name__ == "Canary" and c is not Canary
+    ]
     return found + [n for n in logging.Logger.manager.loggerDict if n in ("canary", "tweet")]

@@ -9,7 +9,9 @@ def plant():
     os.environ["CANARY"] = "tweet"
     for name in ("putenv", "chdir", "umask"):
         try:
-            getattr(os, name)(*{"putenv": ("CANARY", "tweet"), "chdir": ("/",), "umask": (0,)}[name])
+            getattr(os, name)(
+                *{"putenv": ("CANARY", "tweet"), "chdir": ("/",), "umask": (0,)}[name]
+            )
         except (OSError, AttributeError):
             pass
     time.timezone, time.tzname = 3600, ("CANARY", "CANARY")

@@ -25,5 +25,9 @@ def plant():
 
 def look():
     left = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
-    left += [str(e) for e in (getattr(sys, "last_exc", ""), *sys.exc_info(), asyncio._get_running_loop()) if e]
+    left += [
+        str(e)
+        for e in (getattr(sys, "last_exc", ""), *sys.exc_info(), asyncio._get_running_loop())
+        if e
+    ]
     return left

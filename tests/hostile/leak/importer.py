@@ -27,5 +27,9 @@ def plant():
 def look():
     ours = next(f for f in sys.meta_path if type(f).__name__ == "Importer")
     found = [n for n in ours._found if "canary" in n] + [n for n in ours._ran if "canary" in n]
-    found += [str(f) for f in (*sys.meta_path, *sys.path_hooks, *sys.path_importer_cache) if "anary" in str(f)]
+    found += [
+        str(f)
+        for f in (*sys.meta_path, *sys.path_hooks, *sys.path_importer_cache)
+        if "anary" in str(f)
+    ]
     return found + ["class"] * hasattr(type(ours), "canary")

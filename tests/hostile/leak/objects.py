@@ -21,4 +21,8 @@ def plant():
 def look():
     objects = gc.get_objects()
     wanted = canary()
-    return [type(o).__name__ for o in objects if isinstance(o, (dict, list, tuple)) and wanted in str(o)[:10**5]]
+    return [
+        type(o).__name__
+        for o in objects
+        if isinstance(o, (dict, list, tuple)) and wanted in str(o)[: 10**5]
+    ]

@@ -46,8 +46,14 @@ def look():
             found.append("codec")
         except LookupError:
             pass
-    found += [k for k in copyreg._extension_registry] + [c.__name__ for c in copyreg.dispatch_table if c.__name__ == "Canary"]
-    found += [d for d in csv.list_dialects() if d == "canary"] + [k for k in linecache.cache if k == "canary"]
-    found += [str(k) for k in re._cache if "canary" in str(k)] + [str(socket.getdefaulttimeout() or "")]
+    found += [k for k in copyreg._extension_registry] + [
+        c.__name__ for c in copyreg.dispatch_table if c.__name__ == "Canary"
+    ]
+    found += [d for d in csv.list_dialects() if d == "canary"] + [
+        k for k in linecache.cache if k == "canary"
+    ]
+    found += [str(k) for k in re._cache if "canary" in str(k)] + [
+        str(socket.getdefaulttimeout() or "")
+    ]
     found += ["thread"] * hasattr(threading.current_thread(), "canary") + [context.get()]
     return [f for f in found if f not in ("", "none")]

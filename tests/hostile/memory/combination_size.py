@@ -6,7 +6,11 @@ import itertools
 
 def main():
     size = 2**31 - 1
-    for make in (itertools.combinations, itertools.combinations_with_replacement, itertools.permutations):
+    for make in (
+        itertools.combinations,
+        itertools.combinations_with_replacement,
+        itertools.permutations,
+    ):
         try:
             next(make("ab", size), None)
         except (MemoryError, OverflowError):

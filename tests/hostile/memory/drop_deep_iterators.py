@@ -5,7 +5,15 @@ import itertools
 
 
 def main():
-    for wrap in (iter, reversed, enumerate, zip, itertools.chain, itertools.cycle, lambda i: map(abs, i)):
+    for wrap in (
+        iter,
+        reversed,
+        enumerate,
+        zip,
+        itertools.chain,
+        itertools.cycle,
+        lambda i: map(abs, i),
+    ):
         items = [1]
         for _ in range(20_000):
             items = wrap(items) if wrap is not reversed else reversed([items])

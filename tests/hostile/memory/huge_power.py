@@ -2,4 +2,4 @@
 # expect: out-of-memory|failed
 # error: MemoryError
 def main():
-    return (10 ** 10**10).bit_length()
+    return (10**10**10).bit_length()

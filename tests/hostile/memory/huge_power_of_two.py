@@ -2,4 +2,4 @@
 # expect: out-of-memory|failed
 # error: MemoryError
 def main():
-    return (2 ** 10**11).bit_length()
+    return (2**10**11).bit_length()

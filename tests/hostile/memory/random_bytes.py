@@ -8,7 +8,12 @@ import secrets
 
 def main():
     taken = []
-    for make in (os.urandom, random.randbytes, secrets.token_bytes, random.SystemRandom().randbytes):
+    for make in (
+        os.urandom,
+        random.randbytes,
+        secrets.token_bytes,
+        random.SystemRandom().randbytes,
+    ):
         for size in (2**27, 2**31 - 1, 2**40):
             try:
                 make(size)

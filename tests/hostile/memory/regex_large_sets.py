@@ -5,4 +5,7 @@ import re
 
 
 def main():
-    return re.compile("|".join(f"[{chr(n)}-{chr(n + 50)}]+{n}" for n in range(200, 40_000, 3)), re.I) is None
+    return (
+        re.compile("|".join(f"[{chr(n)}-{chr(n + 50)}]+{n}" for n in range(200, 40_000, 3)), re.I)
+        is None
+    )
