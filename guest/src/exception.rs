@@ -27,8 +27,9 @@ pub(crate) fn describe(
 
 /// An exception of the guest's own making, for which no Python ran.
 pub(crate) fn plain(kind: &str, message: String) -> Exception {
-    let traceback = format!("{kind}: {message}\n");
-    Exception { kind: kind.to_owned(), message, traceback }
+    let (kind, message) = (shortened(kind), shortened(&message));
+    let traceback = shortened(&format!("{kind}: {message}\n"));
+    Exception { kind, message, traceback }
 }
 
 fn described_in_python(
@@ -53,7 +54,7 @@ fn bare(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Exception {
         [only] => only.downcast_ref::<PyStr>().map(|s| shortened(&s.to_string_lossy())),
         _ => None,
     };
-    let kind = exception.class().name().to_string();
+    let kind = shortened(&exception.class().name());
     if exception.fast_isinstance(vm.ctx.exceptions.memory_error) {
         // Even a short text may be more than there is.
         return Exception { traceback: String::new(), message: message.unwrap_or_default(), kind };

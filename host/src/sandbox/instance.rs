@@ -131,6 +131,11 @@ impl Instance {
         Ok(())
     }
 
+    /// Whether it panicked over more memory than can be asked for.
+    pub(super) fn asked_for_too_much(&self) -> bool {
+        self.panic.as_ref().is_some_and(|panic| panic.contains("capacity overflow"))
+    }
+
     /// Called at the end of each time slice: whether it may go on.
     pub(super) fn end_slice(&self) -> Result<UpdateDeadline, Interrupt> {
         if self.stop.is_cancelled() {

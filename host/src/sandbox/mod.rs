@@ -334,9 +334,9 @@ fn why_it_ended(error: &wasmtime::Error, guest: &mut Guest, limits: &Limits) -> 
             message: "maximum recursion depth exceeded".into(),
             traceback: String::new(),
         }),
-        // Rust aborts when an allocation fails, without a panic.
+        // Rust aborts when an allocation fails, and much panics that gets no memory.
         Some(Trap::UnreachableCodeReached)
-            if instance.panic.is_none() && instance.memory_limit.reached() =>
+            if instance.memory_limit.reached() || instance.asked_for_too_much() =>
         {
             Outcome::OutOfMemory(limits.memory)
         }
