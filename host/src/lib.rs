@@ -7,6 +7,7 @@ pub mod broker;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod executor;
 pub mod management;
 pub mod manager;
 pub mod outcome;

@@ -1,0 +1,3 @@
+//! Executors: the processes, apart from the daemon, that instances live in.
+
+pub mod lockdown;
