@@ -11,6 +11,8 @@ mod cli;
 mod daemon;
 mod image;
 mod node;
+#[cfg(target_os = "linux")]
+mod room;
 mod run;
 
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,
+        #[cfg(target_os = "linux")]
+        room::TESTS,
         run::TESTS,
     ]
     .concat();
