@@ -150,11 +150,11 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_process_of_several_threads_is_refused() {
-        let (_alive, waits) = std::sync::mpsc::channel::<()>();
+        let (alive, waits) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || waits.recv());
         let error = enter().expect_err("two threads");
         assert_eq!(error.to_string(), "failed to find the process with a single thread");
-        drop(_alive);
+        drop(alive);
         let _ = other.join();
     }
 }
