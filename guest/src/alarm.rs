@@ -2,8 +2,8 @@
 //! `finally` blocks run before the limit ends it.
 //!
 //! The host writes into the flag that has RustPython call a trace function, which it looks
-//! at with every call of a Python function anyway: until then, this costs nothing. A loop
-//! that calls no Python function does not notice.
+//! at with every call anyway: until then, this costs nothing. A loop that calls nothing
+//! does not notice.
 
 use std::cell::{Cell, OnceCell};
 
@@ -34,6 +34,7 @@ pub(crate) fn arm(vm: &VirtualMachine) {
     let alarm = vm.new_function("alarm", traced);
     let alarm = ALARM.with(|cell| cell.get_or_init(|| alarm.into()).clone());
     vm.trace_func.replace(alarm);
+    vm.profile_func.replace(vm.new_function("alarm", profiled).into());
 }
 
 /// What our Python needs of it.
@@ -61,6 +62,7 @@ fn is_armed(vm: &VirtualMachine) -> bool {
 /// `alarm_disarm()`: for a script that traces itself, and for the end.
 pub(crate) fn disarm(vm: &VirtualMachine) {
     vm.trace_func.replace(vm.ctx.none());
+    vm.profile_func.replace(vm.ctx.none());
     vm.use_tracing.set(false);
 }
 
@@ -105,6 +107,14 @@ fn traced(
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Called by RustPython, once the flag is set, with each call of a native function also.
+/// It cannot raise here.
+fn profiled(frame: FrameObjectRef, event: PyStrRef, _arg: PyObjectRef, vm: &VirtualMachine) {
+    if event.to_str() == Some("c_call") && !MARKED.get() && !RAISED.get() {
+        mark(Some(frame), vm);
     }
 }
 

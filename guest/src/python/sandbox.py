@@ -90,8 +90,9 @@ def _in_place_of_alarm(setter):
 
 for _name in ("settrace", "setprofile", "_settraceallthreads", "_setprofileallthreads"):
     setattr(sys, _name, _in_place_of_alarm(getattr(sys, _name)))
-_gettrace = sys.gettrace
+_gettrace, _getprofile = sys.gettrace, sys.getprofile
 sys.gettrace = lambda: None if alarm_armed() else _gettrace()
+sys.getprofile = lambda: None if alarm_armed() else _getprofile()
 
 
 # Locks of a platform without threads ignore how long they may wait: nobody can give

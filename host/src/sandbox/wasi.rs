@@ -278,15 +278,18 @@ async fn poll_oneoff(mut caller: Caller<'_, Instance>, poll: Poll) -> Result<Don
         Err(errno) => return Ok(Err(errno)),
     };
     let at_once = subscriptions.iter().any(|s| matches!(s.what, Awaited::Descriptor(_)));
-    let first = subscriptions.iter().filter_map(|s| match s.what {
+    let moments = subscriptions.iter().filter_map(|s| match s.what {
         Awaited::Clock(at) => at,
         Awaited::Descriptor(_) => None,
     });
+    let first = moments.min();
     if !at_once {
-        super::wait::sleep(&mut caller, first.min()).await?;
+        super::wait::sleep(&mut caller, first).await?;
     }
     let now = Instant::now();
-    Ok(write_events(&mut caller, &poll, &subscriptions, now))
+    // A sleep that was cut short is over, too: the guest's C library wants its event.
+    let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now) || !at_once && at == first;
+    Ok(write_events(&mut caller, &poll, &subscriptions, is_over))
 }
 
 const SUBSCRIPTION_BYTES: u32 = 48;
@@ -330,12 +333,12 @@ fn write_events(
     caller: &mut Caller<'_, Instance>,
     poll: &Poll,
     subscriptions: &[Subscription],
-    now: Instant,
+    is_over: impl Fn(Option<Instant>) -> bool,
 ) -> Done {
     let mut events = Vec::new();
     for subscription in subscriptions {
         let (errno, kind) = match subscription.what {
-            Awaited::Clock(Some(at)) if at <= now => (Errno::Success, 0),
+            Awaited::Clock(at) if is_over(at) => (Errno::Success, 0),
             Awaited::Clock(_) => continue,
             Awaited::Descriptor(kind) => (Errno::NotSupported, kind),
         };

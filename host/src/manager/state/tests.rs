@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::manager::settlement::DeadLetter;
 use crate::outcome::{Exception, Status, TimeLimit};
-use crate::task::{Code, Invalid, ReplyAddress};
+use crate::task::{Code, Invalid, Lowered, ReplyAddress};
 
 mod fairness;
 
@@ -168,13 +168,14 @@ fn task_id(index: usize) -> TaskId {
 fn envelope(id: TaskId, of: usize, attempt: u32, reply: bool) -> Envelope {
     let reply =
         reply.then(|| ReplyAddress { queue: "r".into(), correlation_id: id.as_str().into() });
-    Envelope { id, tenant: tenant(of), queue: "q".into(), reply, attempt }
+    Envelope { id, tenant: tenant(of), queue: "q".into(), reply, attempt, depth: 0 }
 }
 
 /// A task that carries its serial number as its arguments.
 fn task(envelope: Envelope, serial: usize) -> Arc<Task> {
     let code = Code::Module { module: "m".into(), function: "f".into() };
-    Arc::new(Task { envelope, code, args: serial.to_string(), kwargs: "{}".into(), timeout: None })
+    let limits = Lowered::default();
+    Arc::new(Task { envelope, code, args: serial.to_string(), kwargs: "{}".into(), limits })
 }
 
 fn config(watermark: usize, waiting_limit: usize) -> ManagerConfig {
@@ -187,7 +188,7 @@ fn tenants(of: impl IntoIterator<Item = (u32, Option<usize>)>) -> BTreeMap<Tenan
     of.into_iter()
         .enumerate()
         .map(|(i, (share, watermark))| {
-            (tenant(i), Tenant { scripts: None, share, watermark, limits })
+            (tenant(i), Tenant { share, watermark, ..Tenant::with_limits(limits) })
         })
         .collect()
 }
