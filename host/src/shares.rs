@@ -125,17 +125,28 @@ impl<K: Copy + Ord> Shares<K> {
     /// Takes the next key that may have a slot, if any may, and gives it one.
     pub(crate) fn start_next(&mut self, now: Instant) -> Option<K> {
         self.advance(now);
-        if self.running >= self.slots {
+        if !self.has_room() {
             return None;
         }
         let (_, tenant) = self.ready.first(self.now + self.ahead)?;
         let tenant = tenant.clone();
         self.running += 1;
         self.change(&tenant, |lane| {
-            lane.running += 1;
-            lane.pass += nanos(START) * lane.weight();
+            lane.start();
             lane.waiting.pop_first()
         })
+    }
+
+    /// Whether a slot is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.running < self.slots
+    }
+
+    /// Gives a slot out of turn, whether one is free or not.
+    pub(crate) fn take(&mut self, now: Instant, tenant: &TenantName) {
+        self.advance(now);
+        self.running += 1;
+        self.change(tenant, Lane::start);
     }
 
     /// Takes a key out that will not get a slot.
@@ -149,6 +160,12 @@ impl<K: Copy + Ord> Shares<K> {
         self.advance(now);
         self.running -= 1;
         self.change(tenant, |lane| lane.running -= 1);
+    }
+
+    /// How many slots are held.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.running
     }
 
     fn advance(&mut self, now: Instant) {
@@ -216,6 +233,11 @@ impl<K: Copy + Ord> Lane<K> {
     /// By how much it grows in a nanosecond.
     fn slope(&self) -> Pass {
         self.running as Pass * self.weight()
+    }
+
+    fn start(&mut self) {
+        self.running += 1;
+        self.pass += nanos(START) * self.weight();
     }
 
     fn charge(&mut self, now: Pass) {

@@ -126,7 +126,9 @@ struct SourcePlan {
 
 impl Plan {
     fn new(config: &Config) -> Result<Plan, BrokerError> {
-        let prefetch = topology::split_prefetch(config.manager.prefetch(), config.sources.len());
+        let tenants: Vec<_> = config.sources.iter().map(|source| &source.tenant).collect();
+        let most = |name: &_| config.tenants.get(name)?.prefetch(&config.manager);
+        let prefetch = topology::split_prefetch(config.manager.prefetch(), &tenants, most);
         let sources = config.sources.iter().zip(prefetch).map(|(source, prefetch)| SourcePlan {
             source: source.clone(),
             queue: source.queue.as_str().into(),

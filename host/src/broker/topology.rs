@@ -10,6 +10,7 @@ use super::address::Address;
 use super::error::BrokerError;
 use super::message::short;
 use crate::config::{Argument, DeadLetter, Source};
+use crate::task::TenantName;
 
 /// Declares the dead-letter pair.
 pub(super) async fn declare_dead_letter(
@@ -123,11 +124,35 @@ fn amqp_value(argument: &Argument) -> AMQPValue {
     }
 }
 
-/// Splits `total` unsettled deliveries over `sources` consumers: evenly, the first ones
-/// get the remainder, and each gets at least one and what the protocol can say.
-pub(super) fn split_prefetch(total: usize, sources: usize) -> Vec<u16> {
-    let share = |index: usize| total / sources + usize::from(index < total % sources);
-    (0..sources).map(|index| u16::try_from(share(index).max(1)).unwrap_or(u16::MAX)).collect()
+/// Splits `total` unsettled deliveries over sources, given whose they are: evenly, the first
+/// ones get the remainder, and each gets at least one and what the protocol can say. All of
+/// a tenant's get no more than `most` says; what that leaves goes to the others.
+pub(super) fn split_prefetch(
+    total: usize,
+    tenants: &[&TenantName],
+    most: impl Fn(&TenantName) -> Option<usize>,
+) -> Vec<u16> {
+    let mut split = vec![1u16; tenants.len()];
+    let mut left = total.saturating_sub(tenants.len());
+    let mut has = BTreeMap::new();
+    for tenant in tenants {
+        *has.entry(tenant).or_insert(0) += 1;
+    }
+    loop {
+        let before = left;
+        for (tenant, prefetch) in tenants.iter().zip(&mut split) {
+            let has = has.entry(tenant).or_default();
+            let may = most(tenant).is_none_or(|most| *has < most) && *prefetch < u16::MAX;
+            if left > 0 && may {
+                *prefetch += 1;
+                *has += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            return split;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +168,23 @@ mod tests {
             (100_000, 1, vec![65_535]),
             (1, 0, vec![]),
         ] {
-            assert_eq!(split_prefetch(total, sources), expected, "{total} over {sources}");
+            let tenant = TenantName::new("t");
+            let split = split_prefetch(total, &vec![&tenant; sources], |_| None);
+            assert_eq!(split, expected, "{total} over {sources}");
+        }
+    }
+
+    #[test]
+    fn a_tenant_gets_no_more_of_the_prefetch_than_its_limit() {
+        let (a, b) = (TenantName::new("a"), TenantName::new("b"));
+        for (most, expected) in [
+            (100, [18, 18, 18, 18]),
+            (20, [7, 7, 52, 6]),
+            // One for each source at least.
+            (0, [1, 1, 69, 1]),
+        ] {
+            let most = |tenant: &TenantName| (*tenant == a).then_some(most);
+            assert_eq!(split_prefetch(72, &[&a, &a, &b, &a], most), expected);
         }
     }
 

@@ -78,6 +78,7 @@ pub(super) const KEYS: &[Key] = &[
     key("[[tenant]]", "scripts", "path", "(inline scripts only)"),
     key("[[tenant]]", "share", "integer", "1"),
     key("[[tenant]]", "watermark", "integer", "(the node's)"),
+    key("[[tenant]]", "waiting-limit", "integer", "(the node's)"),
     key("[[tenant]]", "executor", "string", r#""shared""#),
     key("[[tenant]]", "limits", "table", "(as `[limits]`)"),
     key("[[tenant]]", "grants", "table", "(nothing)"),

@@ -319,6 +319,9 @@ fn tenant(section: &Section<'_>, folder: &Path, defaults: Limits, ours: &[&str])
         watermark: section
             .read("watermark", values::integer(1..=MAX_PREFETCH))
             .map(|watermark| watermark as usize),
+        waiting_limit: section
+            .read("waiting-limit", values::integer(0..=MAX_PREFETCH))
+            .map(|limit| limit as usize),
         limits: limits(&section.subsection("limits", TENANT_LIMITS), defaults),
         executor: section.read("executor", executor).unwrap_or(ExecutorKind::Shared),
         grants: grants::read(&section.subsection("grants", GRANTS), folder, ours),

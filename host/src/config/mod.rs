@@ -225,6 +225,8 @@ pub struct Tenant {
     pub share: u32,
     /// Its instances at once; the node's watermark if absent.
     pub watermark: Option<usize>,
+    /// Its tasks that wait at the node; without one, as many as the node has room for.
+    pub waiting_limit: Option<usize>,
     /// What each of its tasks may use.
     pub limits: Limits,
     /// Which process its instances run in.
@@ -234,12 +236,18 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Deliveries of its sources held at once, if that is not up to the node alone.
+    pub fn prefetch(&self, node: &ManagerConfig) -> Option<usize> {
+        self.waiting_limit.map(|limit| self.watermark.unwrap_or(node.watermark) + limit)
+    }
+
     /// A tenant for which nothing is said but its limits.
     pub fn with_limits(limits: Limits) -> Tenant {
         Tenant {
             scripts: None,
             share: 1,
             watermark: None,
+            waiting_limit: None,
             limits,
             executor: ExecutorKind::Shared,
             grants: Grants::default(),

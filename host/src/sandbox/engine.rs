@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How long an instance computes before another gets its core.
-const SLICE: Duration = Duration::from_millis(1);
+pub(super) const SLICE: Duration = Duration::from_millis(1);
 
 /// Native stack of the guest's code, in bytes. RustPython raises `RecursionError` by its
 /// other stack, in linear memory, which should be the first to run out. Memory is taken

@@ -145,7 +145,8 @@ impl Instance {
         } else if self.started.elapsed() >= self.limits.wall {
             Err(Interrupt::Wall)
         } else {
-            // The others on this core go first, then one more slice.
+            // Whoever's turn it is goes first, then one more slice.
+            self.meter.yields();
             Ok(UpdateDeadline::Yield(1))
         }
     }

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,11 +22,17 @@ pub(super) struct Meter {
     ended: AtomicU64,
     /// The polling thread's CPU clock, in nanoseconds, when this slice began.
     began: AtomicU64,
+    /// Whether its slice was over and it would have gone on, when it was last polled.
+    yielded: AtomicBool,
 }
 
 impl Meter {
     pub(super) fn new() -> Meter {
-        Meter { ended: AtomicU64::new(0), began: AtomicU64::new(OFF_CORE) }
+        Meter {
+            ended: AtomicU64::new(0),
+            began: AtomicU64::new(OFF_CORE),
+            yielded: AtomicBool::new(false),
+        }
     }
 
     /// Time on a core so far, this slice included if the caller is on it.
@@ -37,6 +43,16 @@ impl Meter {
             began => thread_cpu().saturating_sub(began),
         };
         Duration::from_nanos(ended + slice)
+    }
+
+    /// Says that its slice is over and that it would go on.
+    pub(super) fn yields(&self) {
+        self.yielded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said since it was last asked.
+    pub(super) fn took_yield(&self) -> bool {
+        self.yielded.swap(false, Ordering::Relaxed)
     }
 
     fn enter(&self) {

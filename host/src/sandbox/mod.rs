@@ -4,6 +4,7 @@
 //! [`Report`]. Nothing here knows of the broker or of the manager.
 
 mod engine;
+mod fair;
 mod guest;
 pub mod image;
 mod instance;
@@ -18,6 +19,7 @@ use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use roh_abi::{Call, Load, Loaded, Script, TaskInfo, export};
@@ -27,6 +29,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Module, Trap};
 
+use self::fair::Cores;
 use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
@@ -39,6 +42,12 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// File name of an inline script, as tracebacks show it.
 const INLINE_FILE: &str = "script.py";
+
+/// How long after its time an instance that is to end may wait for its turn on a core, which
+/// may come seldom: then it ends out of turn, before the daemon takes the executor for stuck.
+/// If each did so at once, a tenant of many tasks with next to no time would take the cores
+/// from all others.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Answers what scripts ask of the host: an encoded [`roh_abi::Request`] is followed by
 /// an encoded [`roh_abi::Answer`]. The sandbox looks into neither.
@@ -132,6 +141,7 @@ pub struct Sandbox {
 struct Shared {
     image: InstancePre<Instance>,
     ticker: engine::Ticker,
+    cores: Arc<Cores>,
 }
 
 /// An image that is loaded, with room for its instances. No thread runs yet.
@@ -157,9 +167,10 @@ impl Sandbox {
     /// Starts its threads, so many to compute on.
     pub fn start(ready: Ready, threads: usize) -> Result<Sandbox, SandboxError> {
         let ticker = engine::Ticker::start(ready.image.module().engine())?;
-        let shared = Shared { image: ready.image, ticker };
+        let threads = threads.max(1);
+        let shared = Shared { image: ready.image, ticker, cores: Cores::new(threads) };
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
+            .worker_threads(threads)
             .thread_name("roh-compute")
             // New tasks and timers get their turn after each slice: tokio's defaults
             // let 61 go by, which at a slice's length is an age.
@@ -175,7 +186,7 @@ impl Sandbox {
     }
 
     /// Runs `job` to its end, whatever that is, and hands its report to `ended`. Cancelling
-    /// `stop` ends it as [`Outcome::Stopped`] within a time slice.
+    /// `stop` ends it as [`Outcome::Stopped`] at its next time slice.
     pub fn spawn(
         &self,
         job: Job,
@@ -206,10 +217,20 @@ impl Drop for Sandbox {
 impl Shared {
     async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
         let _running = self.ticker.run();
-        let data = Instance::new(calls, &job.limits, stop);
+        let data = Instance::new(calls, &job.limits, stop.clone());
         let meter = data.meter.clone();
-        let started = data.started;
-        let mut report = Metered::new(meter.clone(), self.run_instance(job, data)).await;
+        let (started, deadline) = (data.started, data.deadline());
+        let late = Box::pin(async move {
+            // Both may be dropped: they hold nothing.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = wait::at(deadline) => {}
+            }
+            tokio::time::sleep(LATE).await;
+        });
+        let (tenant, share) = (job.tenant.clone(), job.share);
+        let run = Metered::new(meter.clone(), self.run_instance(job, data));
+        let mut report = self.cores.share((&tenant, share), meter.clone(), late, run).await;
         report.usage.cpu = meter.cpu();
         report.usage.wall = started.elapsed();
         report

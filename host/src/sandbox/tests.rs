@@ -177,6 +177,30 @@ async fn endless_loops_do_not_keep_another_task_from_its_turn() {
 }
 
 #[tokio::test]
+async fn endless_loops_of_two_tenants_compute_by_their_shares() {
+    let sandbox = Arc::new(sandbox("(call $forever) (i64.const 0)"));
+    let stop = CancellationToken::new();
+    let run = |tenant, share, cpu| {
+        let (sandbox, stop) = (sandbox.clone(), stop.clone());
+        let limits = Limits { cpu, ..limits() };
+        let job = Job { tenant: TenantName::new(tenant), share, ..job(limits) };
+        tokio::spawn(async move { run_in(&sandbox, job, stop).await.usage.cpu })
+    };
+    let small = [(); 8].map(|()| run("small", 1, Duration::from_secs(3600)));
+    let large = [(); 4].map(|()| run("large", 3, Duration::from_millis(100)));
+    let mut cpu = [Duration::ZERO; 2];
+    for task in large {
+        cpu[1] += task.await.expect("no panic");
+    }
+    stop.cancel();
+    for task in small {
+        cpu[0] += task.await.expect("no panic");
+    }
+    // Not by tasks: of those, the small one has more.
+    assert!(cpu[0] * 2 < cpu[1] && cpu[0] * 5 > cpu[1], "{cpu:?}");
+}
+
+#[tokio::test]
 async fn tells_apart_how_an_instance_breaks() {
     let status = |call: &'static str| async move {
         let report = run(call, limits()).await;
