@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use roh::sandbox::image::{Image, Recipe};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,6 +30,20 @@ pub fn roh() -> PathBuf {
     let path = named.unwrap_or_else(beside);
     assert!(path.is_file(), "{} is missing: build it, or set ROH_BIN", path.display());
     path
+}
+
+/// The interpreter image that the binary under test uses, built first if it is missing.
+///
+/// # Panics
+/// There is none.
+pub fn image() -> Image {
+    let recipe = roh::commands::recipe::recipe();
+    let guest = match std::env::var_os("ROH_GUEST") {
+        Some(named) => named.into(),
+        None => roh().with_file_name("../roh_guest.wasm"),
+    };
+    let recipe = Recipe { guest, ..recipe };
+    Image::open_or_build(&recipe, &|_| {}).expect("an image")
 }
 
 /// Runs a command of `roh` to its end.
@@ -56,6 +71,8 @@ pub struct Settings {
     pub watermark: usize,
     /// Tasks that wait.
     pub waiting_limit: usize,
+    /// Attempts at a task that crashes.
+    pub max_deliveries: u32,
     /// How long running tasks may go on when it is told to leave.
     pub drain_timeout: &'static str,
     /// More TOML, in sections of its own.
@@ -73,6 +90,7 @@ impl Settings {
             dead: format!("{name}.dead"),
             watermark: 4,
             waiting_limit: 64,
+            max_deliveries: 5,
             drain_timeout: "30s",
             more: String::new(),
         }
@@ -97,6 +115,7 @@ impl Settings {
             dead,
             watermark,
             waiting_limit,
+            max_deliveries,
             drain_timeout,
             more,
         } = self;
@@ -114,6 +133,7 @@ queue = "{queue}"
 [manager]
 watermark = {watermark}
 waiting-limit = {waiting_limit}
+max-deliveries = {max_deliveries}
 drain-timeout = "{drain_timeout}"
 
 [dead-letter]
@@ -212,6 +232,16 @@ impl Daemon {
     /// Asks it to leave.
     pub fn sigterm(&mut self) {
         self.process.signal(Signal::TERM);
+    }
+
+    /// Its executors: all children that it has.
+    pub fn executors(&mut self) -> Vec<Pid> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.child().id()));
+        let threads = threads.into_iter().flatten().flatten();
+        let children =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let pids = children.collect::<Vec<_>>().join(" ");
+        pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
 
     /// How it ended; `None` if it has not, in that time.

@@ -2,5 +2,6 @@
 
 pub mod clients;
 pub mod daemon;
+pub mod jobs;
 pub mod process;
 pub mod rabbit;

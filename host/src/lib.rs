@@ -13,6 +13,7 @@ pub mod management;
 pub mod manager;
 pub mod outcome;
 pub mod sandbox;
+mod shares;
 pub mod systemd;
 pub mod task;
 pub mod telemetry;

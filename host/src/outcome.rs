@@ -52,7 +52,7 @@ pub enum TimeLimit {
 }
 
 /// The outcome's name on the wire, in logs and in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the variants of Outcome say what they mean")]
 pub enum Status {
     Succeeded,

@@ -16,6 +16,9 @@ const MAX_ID_BYTES: usize = 255;
 /// Longest name of a module or a function in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 500;
 
+/// The least memory that an instance can have: the interpreter alone fills most of it.
+pub(crate) const LEAST_MEMORY: u64 = 48 << 20;
+
 /// A task's id, as the client chose it or as the node made it. Not unique: a client
 /// may send one twice, and a redelivery keeps it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -91,6 +94,9 @@ pub struct Envelope {
     pub reply: Option<ReplyAddress>,
     /// Which attempt this is, from 1; grows when ROH redelivers it after a crash.
     pub attempt: u32,
+    /// Tasks between it and a client's: 0 for a client's own, 1 for one that such a task
+    /// submitted, and so on.
+    pub depth: u32,
 }
 
 /// Where a reply goes.
@@ -113,8 +119,24 @@ pub struct Task {
     pub args: String,
     /// Keyword arguments: a JSON object.
     pub kwargs: String,
-    /// Lowers the tenant's wall limit.
-    pub timeout: Option<Duration>,
+    /// Lowers the tenant's limits.
+    pub limits: Lowered,
+}
+
+/// What of a tenant's limits a task's message lowers for the task. A limit that is higher
+/// than the tenant's changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lowered {
+    /// Linear memory of its instance, in bytes.
+    pub memory: Option<u64>,
+    /// Time on a core.
+    pub cpu: Option<Duration>,
+    /// Time from its start to its end.
+    pub wall: Option<Duration>,
+    /// Bytes kept of its standard output, and as many of its standard error.
+    pub output: Option<u64>,
+    /// Bytes of its result, as JSON.
+    pub result: Option<u64>,
 }
 
 /// What a task calls.
@@ -165,6 +187,8 @@ pub struct Properties {
     pub reply_to: Option<String>,
     /// Earlier attempts that ended in a crash.
     pub earlier_attempts: u32,
+    /// Tasks between it and a client's.
+    pub depth: u32,
 }
 
 /// A message that is not a task, with what is known of it.
@@ -192,6 +216,32 @@ struct TaskMessage<'a> {
     id: Option<String>,
     #[serde(default)]
     timeout: Option<String>,
+    #[serde(default)]
+    limits: Option<LimitsMessage>,
+}
+
+/// A message's `limits`, spelled as in the configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsMessage {
+    #[serde(default)]
+    memory: Option<Size>,
+    #[serde(default)]
+    cpu: Option<String>,
+    #[serde(default)]
+    wall: Option<String>,
+    #[serde(default)]
+    output: Option<Size>,
+    #[serde(default)]
+    result: Option<Size>,
+}
+
+/// A size: text, or a number of bytes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a size such as \"64MiB\"")]
+enum Size {
+    Bytes(u64),
+    Text(String),
 }
 
 impl Task {
@@ -235,6 +285,7 @@ impl Task {
             tenant: tenant.clone(),
             queue: queue.clone(),
             attempt: properties.earlier_attempts.saturating_add(1),
+            depth: properties.depth,
         };
         let checked = message.and_then(|message| {
             property_id?;
@@ -242,8 +293,8 @@ impl Task {
             message.check()
         });
         match checked {
-            Ok(Checked { code, args, kwargs, timeout }) => {
-                Ok(Task { envelope, code, args, kwargs, timeout })
+            Ok(Checked { code, args, kwargs, limits }) => {
+                Ok(Task { envelope, code, args, kwargs, limits })
             }
             Err(reason) => Err(Box::new(Refused { envelope, reason })),
         }
@@ -288,7 +339,7 @@ struct Checked {
     code: Code,
     args: String,
     kwargs: String,
-    timeout: Option<Duration>,
+    limits: Lowered,
 }
 
 impl TaskMessage<'_> {
@@ -313,8 +364,10 @@ impl TaskMessage<'_> {
         };
         let args = raw_or(self.args, "args", '[', "an array", "[]")?;
         let kwargs = raw_or(self.kwargs, "kwargs", '{', "an object", "{}")?;
-        let timeout = self.timeout.as_deref().map(parse_timeout).transpose()?;
-        Ok(Checked { code, args, kwargs, timeout })
+        let timeout = duration(self.timeout.as_deref(), "timeout")?;
+        let mut limits = self.limits.unwrap_or_default().check()?;
+        limits.wall = [limits.wall, timeout].into_iter().flatten().min();
+        Ok(Checked { code, args, kwargs, limits })
     }
 }
 
@@ -340,11 +393,40 @@ fn too_long(len: usize) -> Invalid {
     Invalid(format!("task has a name of {len} bytes, more than {MAX_NAME_BYTES}"))
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, Invalid> {
+impl LimitsMessage {
+    fn check(self) -> Result<Lowered, Invalid> {
+        let lowered = Lowered {
+            memory: size(self.memory, "limits.memory")?,
+            cpu: duration(self.cpu.as_deref(), "limits.cpu")?,
+            wall: duration(self.wall.as_deref(), "limits.wall")?,
+            output: size(self.output, "limits.output")?,
+            result: size(self.result, "limits.result")?,
+        };
+        if lowered.memory.is_some_and(|memory| memory < LEAST_MEMORY) {
+            let least = bytesize::ByteSize(LEAST_MEMORY).display().iec();
+            return Err(Invalid(format!("limits.memory is less than {least}, which Python needs")));
+        }
+        Ok(lowered)
+    }
+}
+
+fn size(size: Option<Size>, field: &str) -> Result<Option<u64>, Invalid> {
+    match size {
+        None => Ok(None),
+        Some(Size::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(Size::Text(text)) => match text.parse::<bytesize::ByteSize>() {
+            Ok(size) => Ok(Some(size.as_u64())),
+            Err(_) => Err(Invalid(format!("{field} {text:?} is not like \"64MiB\""))),
+        },
+    }
+}
+
+fn duration(text: Option<&str>, field: &str) -> Result<Option<Duration>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
     match humantime::parse_duration(text) {
-        Ok(timeout) if !timeout.is_zero() => Ok(timeout),
-        Ok(_) => Err(Invalid("timeout is zero".into())),
-        Err(error) => Err(Invalid(format!("timeout {text:?} is not like \"10s\": {error}"))),
+        Ok(duration) if !duration.is_zero() => Ok(Some(duration)),
+        Ok(_) => Err(Invalid(format!("{field} is zero"))),
+        Err(error) => Err(Invalid(format!("{field} {text:?} is not like \"10s\": {error}"))),
     }
 }
 
@@ -394,7 +476,7 @@ mod tests {
         assert_eq!(task.code, Code::Module { module: "a.b".into(), function: "c".into() });
         assert_eq!((task.args.as_str(), task.kwargs.as_str()), ("[1]", r#"{"x": 2}"#));
         assert_eq!(task.envelope.id.as_str(), "i");
-        assert_eq!(task.timeout, Some(Duration::from_secs(10)));
+        assert_eq!(task.limits.wall, Some(Duration::from_secs(10)));
         assert_eq!(task.envelope.attempt, 1);
     }
 
@@ -403,6 +485,24 @@ mod tests {
         let task = parse(r#"{"script": "x = 1"}"#).expect("valid");
         assert_eq!(task.code, Code::Inline { source: "x = 1".into(), function: "main".into() });
         assert_eq!((task.args.as_str(), task.kwargs.as_str()), ("[]", "{}"));
+    }
+
+    #[test]
+    fn a_message_lowers_limits() {
+        let task = parse(
+            r#"{"task": "a.b", "timeout": "3s", "limits":
+               {"memory": "50MiB", "cpu": "1s", "wall": "2s", "output": 0, "result": "1KiB"}}"#,
+        )
+        .expect("valid");
+        let expected = Lowered {
+            memory: Some(50 << 20),
+            cpu: Some(Duration::from_secs(1)),
+            wall: Some(Duration::from_secs(2)),
+            output: Some(0),
+            result: Some(1024),
+        };
+        assert_eq!(task.limits, expected);
+        assert_eq!(parse(r#"{"task": "a.b"}"#).expect("valid").limits, Lowered::default());
     }
 
     #[test]
@@ -447,6 +547,13 @@ mod tests {
             (r#"{"task": "a.b", "kwargs": []}"#, "kwargs is not an object"),
             (r#"{"task": "a.b", "timeout": "soon"}"#, "timeout \"soon\" is not like \"10s\""),
             (r#"{"task": "a.b", "timeout": "0s"}"#, "timeout is zero"),
+            (r#"{"task": "a.b", "limits": 3}"#, "invalid type: integer `3`"),
+            (r#"{"task": "a.b", "limits": {"disk": 3}}"#, "unknown field `disk`"),
+            (r#"{"task": "a.b", "limits": {"cpu": "0s"}}"#, "limits.cpu is zero"),
+            (r#"{"task": "a.b", "limits": {"wall": "x"}}"#, "limits.wall \"x\" is not like"),
+            (r#"{"task": "a.b", "limits": {"output": true}}"#, "expected a size such as"),
+            (r#"{"task": "a.b", "limits": {"result": "x"}}"#, "limits.result \"x\" is not like"),
+            (r#"{"task": "a.b", "limits": {"memory": 1}}"#, "limits.memory is less than 48.0 MiB"),
             (r#"{"task": "a.b", "id": ""}"#, "id is empty"),
             (r#"{"task": "a.b"} x"#, "trailing characters"),
             (r#"{"script": "", "task": "a.b"}"#, "not a function's name"),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use roh::broker::Delivery;
 use roh::broker::client::{self, State, Submission, Submitted, Wait};
+use roh::broker::{Delivery, Outbox};
 use roh::config;
+use roh::grants::{Publication, Publish, PublishError};
 use roh::manager::settlement::{DeadLetter, Settlement};
 use roh::outcome::Outcome;
 use roh::task::{Task, TaskId, TenantName};
@@ -36,6 +37,7 @@ crate::tests![
     holds_no_more_than_the_prefetch_count,
     stops_consuming_and_gives_back_what_is_unsettled,
     submits_and_checks,
+    what_scripts_publish_arrives_or_is_refused,
 ];
 
 fn plain() -> BasicProperties {
@@ -447,5 +449,40 @@ fn submits_and_checks(rabbit: &Rabbit) {
         let client = Client::connect(rabbit).await;
         leave_nothing(&client, node).await;
         client.close().await;
+    });
+}
+
+fn what_scripts_publish_arrives_or_is_refused(rabbit: &Rabbit) {
+    run(async {
+        let client = Client::connect(rabbit).await;
+        let config = config(&rabbit.url(), "outbox");
+        let outbox = Outbox::new(&config).unwrap();
+        let mut node = Node::start(config).await;
+        let publication = |exchange: &str| Publication {
+            exchange: exchange.into(),
+            routing_key: String::new(),
+            body: TASK.into(),
+            content_type: "application/json".into(),
+            message_id: TaskId::parse("child").unwrap(),
+            depth: Some(2),
+            tenant: TenantName::new("default"),
+            task: TaskId::parse("parent").unwrap(),
+        };
+        let exchange = node.source().exchange.clone();
+        let publish =
+            |publication| tokio::time::timeout(SOON, Publish::publish(&outbox, publication));
+        publish(publication(&exchange)).await.expect("in time").unwrap();
+        let (task, delivery) = node.next_task().await;
+        assert_eq!((task.envelope.id.as_str(), task.envelope.depth), ("child", 2));
+        settle(delivery, &task.envelope, &finish(succeeded(), DeadLetter::No)).await;
+        // A "no" is one message's: the next one goes through.
+        let nowhere = publish(publication("no-such-exchange")).await.expect("in time");
+        assert_eq!(nowhere, Err(PublishError::Unroutable));
+        let message = Publication { depth: None, ..publication(&exchange) };
+        publish(message).await.expect("in time").unwrap();
+        let (task, delivery) = node.next_task().await;
+        assert_eq!(task.envelope.depth, 0);
+        settle(delivery, &task.envelope, &finish(succeeded(), DeadLetter::No)).await;
+        leave_nothing(&client, node).await;
     });
 }

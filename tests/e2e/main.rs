@@ -9,6 +9,8 @@ mod broker;
 mod broker_trouble;
 mod cli;
 mod daemon;
+mod executor;
+mod hostile;
 mod image;
 mod node;
 #[cfg(target_os = "linux")]
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
         broker::TESTS,
         broker_trouble::TESTS,
         daemon::TESTS,
+        executor::TESTS,
+        hostile::TESTS,
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,

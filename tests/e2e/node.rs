@@ -114,6 +114,7 @@ pub(crate) fn config(url: &str, name: &str) -> Config {
     let dead = format!("{name}.dead");
     Config {
         node: "node-a".into(),
+        data: "no-data".into(),
         broker: config::Broker { url: url.to_owned() },
         sources: vec![source],
         manager: config::ManagerConfig {
@@ -122,6 +123,7 @@ pub(crate) fn config(url: &str, name: &str) -> Config {
             max_deliveries: 5,
             drain_timeout: Duration::from_secs(5),
         },
+        sandbox: config::Sandbox { require: Vec::new(), executors: 1 },
         tenants: BTreeMap::new(),
         dead_letter: config::DeadLetter { exchange: dead.clone(), queue: dead },
         management: config::Management { listen: ([127, 0, 0, 1], 0).into(), token: None },

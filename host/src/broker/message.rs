@@ -5,9 +5,12 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
 
 use super::wire::SUBSTITUTE;
+use crate::grants::Publication;
 use crate::outcome::Status;
 use crate::task::{Properties, ReplyAddress, TaskId};
 
+/// Tasks between the message's and a client's.
+const DEPTH: &str = "x-roh-depth";
 /// How many earlier attempts at the task crashed.
 const DELIVERIES: &str = "x-roh-deliveries";
 /// Longest reason in a dead letter.
@@ -26,7 +29,8 @@ pub(super) fn read(properties: &BasicProperties) -> Properties {
         message_id: text(properties.message_id()),
         correlation_id: text(properties.correlation_id()),
         reply_to: text(properties.reply_to()),
-        earlier_attempts: properties.headers().as_ref().map_or(0, earlier_attempts),
+        earlier_attempts: count(properties, DELIVERIES),
+        depth: count(properties, DEPTH),
     }
 }
 
@@ -43,9 +47,10 @@ pub(super) fn not_text(properties: &BasicProperties) -> Option<&'static str> {
     })
 }
 
-/// Anyone can write the header: what is not a count counts as none.
-fn earlier_attempts(headers: &FieldTable) -> u32 {
-    let count = match headers.inner().get(DELIVERIES) {
+/// The count in a header. Anyone can write it: what is not a count counts as none.
+fn count(properties: &BasicProperties, name: &str) -> u32 {
+    let value = properties.headers().as_ref().and_then(|headers| headers.inner().get(name));
+    let count = match value {
         Some(AMQPValue::ShortShortInt(n)) => i64::from(*n),
         Some(AMQPValue::ShortShortUInt(n)) => i64::from(*n),
         Some(AMQPValue::ShortInt(n)) => i64::from(*n),
@@ -67,6 +72,21 @@ pub(super) fn reply(id: &TaskId, to: &ReplyAddress) -> BasicProperties {
         // The same each time a task is redelivered and replied to again.
         .with_message_id(short(id.as_str()))
         .with_type("roh.reply".into())
+}
+
+/// The properties of what a script publishes.
+pub(super) fn of_script(publication: &Publication) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    headers.insert("x-roh-tenant".into(), text(publication.tenant.as_str()));
+    headers.insert("x-roh-task".into(), text(publication.task.as_str()));
+    if let Some(depth) = publication.depth {
+        headers.insert(DEPTH.into(), AMQPValue::LongLongInt(depth.into()));
+    }
+    BasicProperties::default()
+        .with_content_type(short(&publication.content_type))
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(short(publication.message_id.as_str()))
+        .with_headers(headers)
 }
 
 /// Why a message is dead-lettered.
@@ -218,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_earlier_attempts_and_nothing_else() {
+    fn reads_counts_and_nothing_else() {
         for (value, expected) in [
             (AMQPValue::LongLongInt(3), 3),
             (AMQPValue::LongInt(2), 2),
@@ -228,11 +248,34 @@ mod tests {
             (text("many"), 0),
             (AMQPValue::Void, 0),
         ] {
-            let properties =
-                BasicProperties::default().with_headers(table(&[(DELIVERIES, value.clone())]));
-            assert_eq!(read(&properties).earlier_attempts, expected, "{value:?}");
+            let headers = table(&[(DELIVERIES, value.clone()), (DEPTH, value.clone())]);
+            let read = read(&BasicProperties::default().with_headers(headers));
+            assert_eq!((read.earlier_attempts, read.depth), (expected, expected), "{value:?}");
         }
-        assert_eq!(read(&BasicProperties::default()).earlier_attempts, 0);
+        let read = read(&BasicProperties::default());
+        assert_eq!((read.earlier_attempts, read.depth), (0, 0));
+    }
+
+    #[test]
+    fn what_a_script_publishes_says_whose_it_is_and_how_deep() {
+        let task = TaskId::parse("parent").expect("short");
+        let publication = Publication {
+            exchange: "e".into(),
+            routing_key: "k".into(),
+            body: Vec::new(),
+            content_type: "text/plain".into(),
+            message_id: TaskId::parse("m").expect("short"),
+            depth: Some(2),
+            tenant: crate::task::TenantName::new("acme"),
+            task,
+        };
+        let properties = of_script(&publication);
+        assert_eq!(header(&properties, "x-roh-tenant"), Some(&text("acme")));
+        assert_eq!(header(&properties, "x-roh-task"), Some(&text("parent")));
+        let read = read(&properties);
+        assert_eq!((read.depth, read.message_id.as_deref()), (2, Some("m")));
+        let message = Publication { depth: None, ..publication };
+        assert_eq!(header(&of_script(&message), DEPTH), None);
     }
 
     #[test]

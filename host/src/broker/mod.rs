@@ -9,6 +9,7 @@ pub mod client;
 mod direct;
 mod error;
 mod message;
+mod outbox;
 mod publisher;
 mod reactor;
 mod session;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{BrokerError, MendedBy};
+pub use self::outbox::Outbox;
 
 use self::address::Address;
 use self::session::{Ended, Opened, Session};

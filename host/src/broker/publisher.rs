@@ -1,13 +1,14 @@
 //! Publishes and waits for the broker's word on it. Does not decide what follows.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Semaphore;
 
-use super::error;
+use super::address::Address;
+use super::error::{self, BrokerError};
 use super::message::short;
 
 /// Publications in flight at once. So many that are never confirmed stop all others.
@@ -103,6 +104,52 @@ impl Publisher {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A publisher with a connection of its own, opened when it is first needed, and again
+/// after it failed.
+pub(super) struct LazyPublisher {
+    pub(super) address: Address,
+    /// As the broker lists it.
+    pub(super) name: String,
+    open: tokio::sync::Mutex<Option<Arc<Publisher>>>,
+}
+
+impl LazyPublisher {
+    pub(super) fn new(address: Address, name: String) -> LazyPublisher {
+        LazyPublisher { address, name, open: tokio::sync::Mutex::default() }
+    }
+
+    /// The publisher.
+    ///
+    /// # Errors
+    /// The broker can't be reached.
+    pub(super) async fn get(&self) -> Result<Arc<Publisher>, BrokerError> {
+        let mut open = self.open.lock().await;
+        if let Some(publisher) = &*open
+            && publisher.connection.status().connected()
+        {
+            return Ok(publisher.clone());
+        }
+        let publisher = Arc::new(Publisher::new(self.address.connect(&self.name).await?));
+        *open = Some(publisher.clone());
+        Ok(publisher)
+    }
+
+    /// Opens another one next time.
+    pub(super) async fn forget(&self, failed: &Arc<Publisher>) {
+        let mut open = self.open.lock().await;
+        // Another may have replaced it meanwhile.
+        if open.as_ref().is_some_and(|publisher| Arc::ptr_eq(publisher, failed)) {
+            *open = None;
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(publisher) = self.open.lock().await.take() {
+            publisher.close().await;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::broker::BrokerError;
 use crate::config::ConfigError;
 use crate::executor::ExecutorsError;
+use crate::grants::GrantsError;
 use crate::management::BindError;
 use crate::sandbox::image::ImageError;
 use crate::telemetry::TelemetryError;
@@ -71,6 +72,9 @@ pub enum CommandError {
     /// There are no executors to run instances in.
     #[error(transparent)]
     Executors(#[from] ExecutorsError),
+    /// What tenants are granted can't be made ready.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
     /// The broker is out of reach, or refuses what it is asked to do.
     #[error(transparent)]
     Broker(#[from] BrokerError),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandError, Exit, Format, print, recipe};
 use crate::config::{Limits, host_name};
 use crate::executor::{self, Executors, Plan};
-use crate::grants::{Scripts, Session};
+use crate::grants::Grants;
 use crate::outcome::{Outcome, Reply, Report};
 use crate::sandbox::Job;
 use crate::task::{TaskId, TenantName};
@@ -45,8 +45,9 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let scripts = Arc::new(Scripts::new([(tenant.clone(), folder)]));
     let id = TaskId::generate();
+    let grants = Grants::of_scripts(&tenant, &folder);
+    let session = Arc::new(grants.session(&tenant, &id, 0, &options.limits));
     let file = options.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let info = TaskInfo {
         id: id.as_str().to_owned(),
@@ -63,7 +64,6 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
         limits: vec![options.limits],
         require: Vec::new(),
     };
-    let session = Arc::new(Session::new(tenant.clone(), scripts));
     let job = Job {
         tenant,
         share: 1,

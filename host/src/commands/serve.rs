@@ -1,7 +1,6 @@
 //! `roh serve`: a node. Puts broker, manager, sandbox and management together, and
 //! takes them apart again when it is told to leave.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +12,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, recipe};
-use crate::broker::{Broker, DeliverySettler};
-use crate::config::Config;
+use crate::broker::{Broker, DeliverySettler, Outbox};
+use crate::config::{Config, ExecutorKind};
 use crate::executor::{self, Executors, ExecutorsError, Plan};
-use crate::grants::{Scripts, Session};
+use crate::grants::Grants;
 use crate::management::{self, LiveNode};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
@@ -63,29 +62,29 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
 
 /// Starts the executors of a node with this configuration.
 pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors, ExecutorsError> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let watermark = config.manager.watermark;
+    let own = config.tenants.iter().filter(|(_, tenant)| tenant.executor == ExecutorKind::Own);
+    let own = own.map(|(name, tenant)| {
+        (name.clone(), count(tenant.watermark.unwrap_or(watermark).min(watermark)))
+    });
     let plan = Plan {
         program: executor::program(),
         image,
-        shared: 1,
-        instances: u32::try_from(config.manager.watermark).unwrap_or(u32::MAX),
-        own: BTreeMap::new(),
+        shared: count(config.sandbox.executors),
+        instances: count(watermark),
+        own: own.collect(),
         limits: config.tenants.values().map(|tenant| tenant.limits).collect(),
-        require: Vec::new(),
+        require: config.sandbox.require.clone(),
     };
     Executors::start(plan).await
-}
-
-fn scripts(config: &Config) -> Scripts {
-    Scripts::new(config.tenants.iter().filter_map(|(name, tenant)| {
-        tenant.scripts.as_ref().map(|folder| (name.clone(), folder.clone()))
-    }))
 }
 
 /// The executors, as the manager needs them: each task under its tenant's limits.
 struct TenantRunner {
     config: Arc<Config>,
     executors: Executors,
-    scripts: Arc<Scripts>,
+    grants: Grants,
 }
 
 impl Runner for TenantRunner {
@@ -94,8 +93,16 @@ impl Runner for TenantRunner {
         let tenant = self.config.tenants.get(name);
         let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
         let share = tenant.map_or(1, |tenant| tenant.share);
-        let session = Arc::new(Session::new(name.clone(), self.scripts.clone()));
-        self.executors.run(Job::new(&task, limits, share), session, stop).await
+        let job = Job::new(&task, limits, share);
+        let session = Arc::new(self.grants.session(
+            name,
+            &task.envelope.id,
+            task.envelope.depth,
+            &job.limits,
+        ));
+        let mut report = self.executors.run(job, session.clone(), stop).await;
+        session.finish(&mut report);
+        report
     }
 }
 
@@ -105,8 +112,10 @@ async fn serve(
     listener: TcpListener,
 ) -> Result<Exit, CommandError> {
     let mut leave = Leave::new()?;
-    let scripts = Arc::new(scripts(&config));
-    let runner = Arc::new(TenantRunner { config: config.clone(), executors, scripts });
+    let management = listener.local_addr().unwrap_or(config.management.listen);
+    let outbox = Arc::new(Outbox::new(&config)?);
+    let grants = Grants::new(&config, management, outbox)?;
+    let runner = Arc::new(TenantRunner { config: config.clone(), executors, grants });
     let (manager, handle) =
         Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));
     let (settled, closed) = (CancellationToken::new(), CancellationToken::new());

@@ -31,6 +31,7 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("broker", "[broker]"),
     ("source", "[[source]]"),
     ("manager", "[manager]"),
+    ("sandbox", "[sandbox]"),
     ("limits", "[limits]"),
     ("tenant", "[[tenant]]"),
     ("dead-letter", "[dead-letter]"),
@@ -38,12 +39,17 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("log", "[log]"),
 ];
 
-/// Keys that hold a table of their own.
-pub(super) const TENANT_LIMITS: &str = "limits";
+/// Headers of the tables that stand within a tenant's.
+pub(super) const TENANT_LIMITS: &str = "[tenant.limits]";
+pub(super) const GRANTS: &str = "[tenant.grants]";
+pub(super) const HTTP: &str = "[[tenant.grants.http]]";
+pub(super) const SUBMIT: &str = "[tenant.grants.submit]";
+pub(super) const SECRET: &str = "[tenant.grants.secrets.NAME]";
 
 /// In the order of the reference.
 pub(super) const KEYS: &[Key] = &[
     key("[node]", "name", "string", "(the host's name)"),
+    key("[node]", "data", "path", "(systemd's state folder, else `~/.local/state/roh`)"),
     key("[broker]", "url", "string", "(this or `url-file`)"),
     key("[broker]", "url-file", "path", "(this or `url`)"),
     key("[[source]]", "exchange", "string", r#""roh.tasks""#),
@@ -57,17 +63,42 @@ pub(super) const KEYS: &[Key] = &[
     key("[manager]", "waiting-limit", "integer", "64"),
     key("[manager]", "max-deliveries", "integer", "5"),
     key("[manager]", "drain-timeout", "duration", r#""30s""#),
+    key("[sandbox]", "require", "array", "[]"),
+    key("[sandbox]", "executors", "integer", "1"),
     key("[limits]", "memory", "size", r#""64MiB""#),
     key("[limits]", "cpu", "duration", r#""5s""#),
     key("[limits]", "wall", "duration", r#""30s""#),
     key("[limits]", "output", "size", r#""256KiB""#),
     key("[limits]", "message", "size", r#""1MiB""#),
     key("[limits]", "result", "size", r#""1MiB""#),
+    key("[limits]", "calls", "integer", "1000"),
+    key("[limits]", "call-bytes", "size", r#""16MiB""#),
+    key("[limits]", "log-lines", "integer", "10"),
     key("[[tenant]]", "name", "string", "(required)"),
     key("[[tenant]]", "scripts", "path", "(inline scripts only)"),
     key("[[tenant]]", "share", "integer", "1"),
     key("[[tenant]]", "watermark", "integer", "(the node's)"),
-    key("[[tenant]]", TENANT_LIMITS, "table", "(as `[limits]`)"),
+    key("[[tenant]]", "executor", "string", r#""shared""#),
+    key("[[tenant]]", "limits", "table", "(as `[limits]`)"),
+    key("[[tenant]]", "grants", "table", "(nothing)"),
+    key(GRANTS, "http", "array of tables", "(nothing)"),
+    key(GRANTS, "http-rate", "integer", "10"),
+    key(GRANTS, "publish", "array", "[]"),
+    key(GRANTS, "submit", "boolean or table", "(no)"),
+    key(GRANTS, "secrets", "table", "{}"),
+    key(GRANTS, "files", "path", "(nothing)"),
+    key(GRANTS, "state", "size", "(nothing)"),
+    key(HTTP, "host", "string", "(required)"),
+    key(HTTP, "ports", "array", "[443]"),
+    key(HTTP, "plain", "boolean", "false"),
+    key(HTTP, "methods", "array", r#"["GET", "HEAD"]"#),
+    key(HTTP, "request", "size", r#""1MiB""#),
+    key(HTTP, "response", "size", r#""1MiB""#),
+    key(HTTP, "timeout", "duration", r#""10s""#),
+    key(SUBMIT, "depth", "integer", "3"),
+    key(SUBMIT, "fan-out", "integer", "100"),
+    key(SECRET, "file", "path", "(this or `env`)"),
+    key(SECRET, "env", "string", "(this or `file`)"),
     key("[dead-letter]", "exchange", "string", r#""roh.dead""#),
     key("[dead-letter]", "queue", "string", r#""roh.dead""#),
     key("[management]", "listen", "address", r#""127.0.0.1:8080""#),
@@ -79,7 +110,7 @@ pub(super) const KEYS: &[Key] = &[
 /// The names of the keys in the table with this header. `[tenant.limits]` has those
 /// of `[limits]`.
 pub(super) fn names(header: &str) -> impl Iterator<Item = &'static str> {
-    let header = if header == "[tenant.limits]" { "[limits]" } else { header };
+    let header = if header == TENANT_LIMITS { "[limits]" } else { header };
     KEYS.iter().filter(move |key| key.table == header).map(|key| key.name)
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::keys::{TENANT_LIMITS, nearest};
+use super::grants;
+use super::keys::{GRANTS, TENANT_LIMITS, nearest};
 use super::problems::{ConfigError, Problem, Refused};
 use super::reader::{Document, Section};
 use super::values::{self, MEMORY};
 use super::{
-    Broker, Config, DeadLetter, Limits, Log, LogFormat, Management, ManagerConfig, Source, Tenant,
+    Broker, Config, DeadLetter, ExecutorKind, Limits, Log, LogFormat, Management, ManagerConfig,
+    Sandbox, Source, Tenant, Wall,
 };
 use crate::task::TenantName;
 
@@ -25,6 +27,10 @@ const MAX_SIZE: u64 = *MEMORY.end();
 
 /// A token shorter than this can be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
+
+const MAX_EXECUTORS: u32 = 64;
+const MAX_CALLS: u32 = 1_000_000;
+const MAX_LOG_LINES: u32 = 1000;
 
 const DEFAULT_TENANT: &str = "default";
 
@@ -65,20 +71,25 @@ fn syntax_problem(error: &toml::de::Error) -> Problem {
 
 /// `None` only if a problem was reported for which there is no default.
 fn build(document: &Document<'_>, folder: &Path) -> Option<Config> {
-    let node = document.section("node").read("name", values::name).unwrap_or_else(host_name);
+    let section = document.section("node");
+    let node = section.read("name", values::name).unwrap_or_else(host_name);
+    let data = read_path(&section, "data", folder).unwrap_or_else(state_folder);
     let broker = broker(document, folder);
     let sources = sources(document);
     let limits = limits(&document.section("limits"), Limits::default());
-    let tenants = tenants(document, folder, limits, &sources);
     let dead_letter = dead_letter(document, &sources);
+    let tenants = tenants(document, folder, limits, &sources, &dead_letter);
     let manager = manager(&document.section("manager"), sources.len());
+    let sandbox = sandbox(&document.section("sandbox"));
     let management = management(&document.section("management"), folder);
     let log = log(&document.section("log"));
     Some(Config {
         node,
+        data,
         broker: broker?,
         sources: sources.into_iter().map(|(_, source)| source).collect(),
         manager,
+        sandbox,
         tenants,
         dead_letter,
         management: management?,
@@ -93,6 +104,18 @@ pub fn host_name() -> String {
         .ok()
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "node".to_owned())
+}
+
+/// Where a node keeps what outlives it, if nothing is said: what systemd's
+/// `StateDirectory=` made, else the user's folder for such things.
+fn state_folder() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    // Several folders are separated by colons.
+    set("STATE_DIRECTORY")
+        .and_then(|folders| std::env::split_paths(&folders).next())
+        .or_else(|| set("XDG_STATE_HOME").map(|folder| Path::new(&folder).join("roh")))
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/roh")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/roh"))
 }
 
 fn broker(document: &Document<'_>, folder: &Path) -> Option<Broker> {
@@ -140,7 +163,7 @@ fn read_file(section: &Section<'_>, key: &str, folder: &Path) -> Option<String> 
 }
 
 /// Relative paths start at the configuration file's folder.
-fn read_path(section: &Section<'_>, key: &str, folder: &Path) -> Option<PathBuf> {
+pub(super) fn read_path(section: &Section<'_>, key: &str, folder: &Path) -> Option<PathBuf> {
     section.read(key, |value| match values::text(value)? {
         "" => Err("expected a path, not an empty string".into()),
         path => Ok(folder.join(path)),
@@ -211,6 +234,20 @@ fn manager(section: &Section<'_>, sources: usize) -> ManagerConfig {
     }
 }
 
+fn sandbox(section: &Section<'_>) -> Sandbox {
+    const WALLS: [(&str, Wall); 3] = [
+        (Wall::Seccomp.name(), Wall::Seccomp),
+        (Wall::Landlock.name(), Wall::Landlock),
+        (Wall::Namespaces.name(), Wall::Namespaces),
+    ];
+    let wall = values::one_of(&WALLS);
+    Sandbox {
+        require: section.read("require", values::list(wall)).unwrap_or_default(),
+        executors: section.read("executors", values::integer(1..=MAX_EXECUTORS)).unwrap_or(1)
+            as usize,
+    }
+}
+
 fn limits(section: &Section<'_>, default: Limits) -> Limits {
     let size = |key, bounds: RangeInclusive<u64>| section.read(key, values::size(bounds));
     let duration = |key| section.read(key, values::duration);
@@ -221,7 +258,11 @@ fn limits(section: &Section<'_>, default: Limits) -> Limits {
         output: size("output", 0..=MAX_SIZE).unwrap_or(default.output),
         message: size("message", 1..=MAX_SIZE).unwrap_or(default.message),
         result: size("result", 1..=MAX_SIZE).unwrap_or(default.result),
-        ..default
+        calls: section.read("calls", values::integer(1..=MAX_CALLS)).unwrap_or(default.calls),
+        call_bytes: size("call-bytes", 1..=MAX_SIZE).unwrap_or(default.call_bytes),
+        log_lines: section
+            .read("log-lines", values::integer(0..=MAX_LOG_LINES))
+            .unwrap_or(default.log_lines),
     }
 }
 
@@ -230,11 +271,15 @@ fn tenants(
     folder: &Path,
     defaults: Limits,
     sources: &[(Section<'_>, Source)],
+    dead_letter: &DeadLetter,
 ) -> BTreeMap<TenantName, Tenant> {
     let sections = document.sections("tenant");
+    // What is published there becomes a task, or passes for a dead one.
+    let exchanges = sources.iter().map(|(_, source)| source.exchange.as_str());
+    let ours: Vec<_> = exchanges.chain([dead_letter.exchange.as_str()]).collect();
     let mut tenants = BTreeMap::new();
     for section in &sections {
-        let tenant = tenant(section, folder, defaults);
+        let tenant = tenant(section, folder, defaults, &ours);
         let Some(name) = section.read("name", values::name) else {
             if !section.has("name") {
                 section.report_as("name", "a tenant without a name", "expected \"name\"", None);
@@ -247,8 +292,7 @@ fn tenants(
     }
     for (section, source) in sources {
         if sections.is_empty() {
-            let tenant = Tenant { scripts: None, share: 1, watermark: None, limits: defaults };
-            tenants.insert(source.tenant.clone(), tenant);
+            tenants.insert(source.tenant.clone(), Tenant::with_limits(defaults));
         } else if !tenants.contains_key(&source.tenant) {
             let names = tenants.keys().map(TenantName::as_str);
             unknown_tenant(section, source.tenant.as_str(), names.collect());
@@ -267,21 +311,34 @@ fn unknown_tenant(section: &Section<'_>, name: &str, known: BTreeSet<&str>) {
     section.report_as("tenant", format!("unknown tenant {name:?}"), expected, hint);
 }
 
-fn tenant(section: &Section<'_>, folder: &Path, defaults: Limits) -> Tenant {
-    let scripts = read_path(section, "scripts", folder);
-    if let Some(path) = scripts.as_ref().filter(|path| !path.is_dir()) {
-        let what = if path.exists() { "is not a folder" } else { "does not exist" };
-        let message = format!("{} {what}", path.display());
-        section.report_as("scripts", message, "expected a folder of Python modules", None);
-    }
+fn tenant(section: &Section<'_>, folder: &Path, defaults: Limits, ours: &[&str]) -> Tenant {
+    let executor = values::one_of(&[("shared", ExecutorKind::Shared), ("own", ExecutorKind::Own)]);
     Tenant {
-        scripts,
+        scripts: read_folder(section, "scripts", folder, "a folder of Python modules"),
         share: section.read("share", values::integer(1..=1000)).unwrap_or(1),
         watermark: section
             .read("watermark", values::integer(1..=MAX_PREFETCH))
             .map(|watermark| watermark as usize),
-        limits: limits(&section.subsection(TENANT_LIMITS, "[tenant.limits]"), defaults),
+        limits: limits(&section.subsection("limits", TENANT_LIMITS), defaults),
+        executor: section.read("executor", executor).unwrap_or(ExecutorKind::Shared),
+        grants: grants::read(&section.subsection("grants", GRANTS), folder, ours),
     }
+}
+
+/// A folder that is there.
+pub(super) fn read_folder(
+    section: &Section<'_>,
+    key: &str,
+    folder: &Path,
+    expected: &str,
+) -> Option<PathBuf> {
+    let path = read_path(section, key, folder)?;
+    if !path.is_dir() {
+        let what = if path.exists() { "is not a folder" } else { "does not exist" };
+        let message = format!("{} {what}", path.display());
+        section.report_as(key, message, format!("expected {expected}"), None);
+    }
+    Some(path)
 }
 
 fn dead_letter(document: &Document<'_>, sources: &[(Section<'_>, Source)]) -> DeadLetter {

@@ -3,6 +3,7 @@
 //! Nothing downstream asks whether a value is there: defaults are filled in here.
 //! `docs/config.md` is the reference.
 
+mod grants;
 mod keys;
 mod load;
 mod problems;
@@ -12,29 +13,35 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use grants::{Addresses, Grants, Hosts, HttpGrant, Secret, Submit};
 pub use load::host_name;
 pub use problems::{ConfigError, Refused, Style};
 pub use values::{MEMORY, parse_duration, parse_memory, parse_size};
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::TenantName;
+use crate::task::{Lowered, TenantName};
 
 /// A whole configuration file.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The node's name, in replies, dead letters and lists.
     pub node: String,
+    /// Where it keeps what outlives it.
+    pub data: PathBuf,
     /// Where the broker is.
     pub broker: Broker,
     /// Where tasks come from; at least one.
     pub sources: Vec<Source>,
     /// How many tasks are run and held.
     pub manager: ManagerConfig,
+    /// Where instances run.
+    pub sandbox: Sandbox,
     /// By name; every source's tenant is in here.
     pub tenants: BTreeMap<TenantName, Tenant>,
     /// Where messages go that can't be settled otherwise.
@@ -113,6 +120,46 @@ impl ManagerConfig {
     }
 }
 
+/// Where instances run.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    /// What the kernel must hold executors with, or the node does not start.
+    pub require: Vec<Wall>,
+    /// Executor processes that tenants share.
+    pub executors: usize,
+}
+
+/// What the kernel holds an executor with, where it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wall {
+    /// System calls that are not on a short list fail.
+    Seccomp,
+    /// No path can be opened, no address connected to, no process outside signalled.
+    Landlock,
+    /// A network, an IPC space and a file system of its own, with nothing in them.
+    Namespaces,
+}
+
+impl Wall {
+    /// All of them, the most effective first.
+    pub const ALL: [Wall; 3] = [Wall::Seccomp, Wall::Landlock, Wall::Namespaces];
+
+    /// As the configuration calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Wall::Seccomp => "seccomp",
+            Wall::Landlock => "landlock",
+            Wall::Namespaces => "namespaces",
+        }
+    }
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// What one task may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -128,11 +175,11 @@ pub struct Limits {
     pub message: u64,
     /// Bytes of its result, as JSON.
     pub result: u64,
-    /// What it may ask of the host, in requests.
+    /// How often it may ask the host for something.
     pub calls: u32,
-    /// Bytes of all those requests and of their answers.
+    /// Bytes of all that it asks for and is answered.
     pub call_bytes: u64,
-    /// Lines per second in the node's log.
+    /// Its lines in the node's log, per second.
     pub log_lines: u32,
 }
 
@@ -152,6 +199,23 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// These limits, where a task's message does not say less.
+    pub fn lowered_by(&self, lowered: &Lowered) -> Limits {
+        let less = |limit: u64, lowered: Option<u64>| limit.min(lowered.unwrap_or(limit));
+        let sooner =
+            |limit: Duration, lowered: Option<Duration>| limit.min(lowered.unwrap_or(limit));
+        Limits {
+            memory: less(self.memory, lowered.memory),
+            cpu: sooner(self.cpu, lowered.cpu),
+            wall: sooner(self.wall, lowered.wall),
+            output: less(self.output, lowered.output),
+            result: less(self.result, lowered.result),
+            ..*self
+        }
+    }
+}
+
 /// Whose tasks run: scripts, limits and a share of the node.
 #[derive(Debug, Clone)]
 pub struct Tenant {
@@ -163,6 +227,33 @@ pub struct Tenant {
     pub watermark: Option<usize>,
     /// What each of its tasks may use.
     pub limits: Limits,
+    /// Which process its instances run in.
+    pub executor: ExecutorKind,
+    /// What its scripts may ask the host for.
+    pub grants: Grants,
+}
+
+impl Tenant {
+    /// A tenant for which nothing is said but its limits.
+    pub fn with_limits(limits: Limits) -> Tenant {
+        Tenant {
+            scripts: None,
+            share: 1,
+            watermark: None,
+            limits,
+            executor: ExecutorKind::Shared,
+            grants: Grants::default(),
+        }
+    }
+}
+
+/// Which executor process a tenant's instances run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutorKind {
+    /// One of those that tenants share.
+    Shared,
+    /// One that no other tenant has.
+    Own,
 }
 
 /// Where messages go that ROH gave up on.

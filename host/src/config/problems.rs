@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -192,7 +193,37 @@ fn mask(text: &str, table: &DeTable<'_>) -> String {
             mask_url(&mut bytes, value.span(), secret);
         }
     }
+    // Someone may have written a secret where its file's name should be.
+    for span in table.iter().flat_map(|(_, value)| secret_texts(value, Within::Anything)) {
+        mask_url(&mut bytes, span, true);
+    }
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Whether a value stands in a table of secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Anything,
+    Secrets,
+}
+
+/// Where texts stand in tables called `secrets` that name no file and no variable.
+fn secret_texts(value: &Spanned<DeValue<'_>>, within: Within) -> Vec<Range<usize>> {
+    match value.get_ref() {
+        DeValue::String(_) if within == Within::Secrets => vec![value.span()],
+        DeValue::Array(values) => {
+            values.iter().flat_map(|value| secret_texts(value, within)).collect()
+        }
+        DeValue::Table(table) => table
+            .iter()
+            .filter(|(key, _)| !matches!(&**key.get_ref(), "file" | "env"))
+            .flat_map(|(key, value)| match &**key.get_ref() {
+                "secrets" => secret_texts(value, Within::Secrets),
+                _ => secret_texts(value, within),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn may_be_secret(key: &str) -> bool {

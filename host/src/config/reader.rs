@@ -62,8 +62,16 @@ impl<'a> Document<'a> {
 
     /// The tables of the array called `name`.
     pub(super) fn sections(&'a self, name: &'static str) -> Vec<Section<'a>> {
-        let header = header_of(name).unwrap_or(name);
-        match self.table.get(name).map(|value| (value, value.get_ref())) {
+        self.enter_all(name, header_of(name).unwrap_or(name), self.table.get(name))
+    }
+
+    fn enter_all(
+        &'a self,
+        name: &str,
+        header: &'static str,
+        value: Option<&'a Spanned<DeValue<'a>>>,
+    ) -> Vec<Section<'a>> {
+        match value.map(|value| (value, value.get_ref())) {
             None => Vec::new(),
             Some((_, DeValue::Array(array))) => {
                 array.iter().map(|value| self.enter(header, value)).collect()
@@ -132,6 +140,26 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The tables of the array that `key` holds.
+    pub(super) fn subsections(&self, key: &str, header: &'static str) -> Vec<Section<'a>> {
+        self.document.enter_all(key, header, self.table.and_then(|table| table.get(key)))
+    }
+
+    /// The tables in the table that `key` holds, each by its name, all with one header.
+    pub(super) fn entries(&self, key: &str, header: &'static str) -> Vec<(&'a str, Section<'a>)> {
+        match self.table.and_then(|table| table.get(key)).map(Spanned::get_ref) {
+            None => Vec::new(),
+            Some(DeValue::Table(table)) => table
+                .iter()
+                .map(|(name, value)| (&**name.get_ref(), self.document.enter(header, value)))
+                .collect(),
+            Some(other) => {
+                self.report(key, format!("expected a table, not {}", article(other)), None);
+                Vec::new()
+            }
+        }
+    }
+
     /// Where the value of `key` stands; the table's header if it is missing.
     pub(super) fn span_of(&self, key: &str) -> Range<usize> {
         self.table.and_then(|table| table.get(key)).map_or_else(|| self.span.clone(), Spanned::span)
@@ -161,11 +189,6 @@ impl<'a> Section<'a> {
 
     fn unknown_key(&self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&'static str]) {
         let (name, header) = (key.get_ref(), self.header);
-        if header == "[[tenant]]" && name == "grants" {
-            let message = "grants are not supported yet";
-            let expected = "expected no [tenant.grants]: a task is granted nothing so far";
-            return self.document.report(key.span(), message, expected, None);
-        }
         let hint = nearest(name, known.iter().copied())
             .map(|near| format!("did you mean {near:?}?"))
             .or_else(|| elsewhere(name, header));

@@ -12,10 +12,11 @@ use toml::de::{DeTable, DeValue};
 use tracing_subscriber::EnvFilter;
 
 use super::{Argument, LogFormat};
+use crate::task::LEAST_MEMORY;
 
-/// What one instance's linear memory may be: the interpreter alone fills most of the
-/// lower bound, and the upper one is all that wasm32 can address.
-pub const MEMORY: RangeInclusive<u64> = (48 << 20)..=(4 << 30);
+/// What one instance's linear memory may be: from what the interpreter needs to all that
+/// wasm32 can address.
+pub const MEMORY: RangeInclusive<u64> = LEAST_MEMORY..=(4 << 30);
 
 /// A year: an instant so far ahead can still be computed.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -176,11 +177,7 @@ pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Expected> {
 }
 
 pub(super) fn log_format(value: &DeValue<'_>) -> Result<LogFormat, Expected> {
-    match text(value)? {
-        "pretty" => Ok(LogFormat::Pretty),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("expected \"pretty\" or \"json\"".into()),
-    }
+    one_of(&[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)])(value)
 }
 
 pub(super) fn log_level(value: &DeValue<'_>) -> Result<String, Expected> {
@@ -189,6 +186,29 @@ pub(super) fn log_level(value: &DeValue<'_>) -> Result<String, Expected> {
         .parse(level)
         .map(|_| level.to_owned())
         .map_err(|_| "expected a filter such as \"info\" or \"warn,roh=debug\"".into())
+}
+
+/// A list whose items `convert` takes.
+pub(super) fn list<'a, T>(
+    convert: impl Fn(&'a DeValue<'a>) -> Result<T, Expected>,
+) -> impl FnOnce(&'a DeValue<'a>) -> Result<Vec<T>, Expected> {
+    move |value| match value {
+        DeValue::Array(values) => values.iter().map(|value| convert(value.get_ref())).collect(),
+        other => Err(format!("expected an array, not {}", article(other))),
+    }
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(
+    words: &'static [(&'static str, T)],
+) -> impl Fn(&DeValue<'_>) -> Result<T, Expected> {
+    move |value| {
+        let text = text(value)?;
+        words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant).ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            format!("expected {}", words.join(" or "))
+        })
+    }
 }
 
 /// A table of AMQP arguments.

@@ -18,37 +18,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// A wall around an executor that not every system offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wall {
-    /// System calls that are not on a short list fail.
-    Seccomp,
-    /// No path can be opened, no address connected to, no process outside signalled.
-    Landlock,
-    /// A network, an IPC space and a file system of its own, with nothing in them.
-    Namespaces,
-}
-
-impl Wall {
-    /// All of them, the most effective first.
-    pub const ALL: [Wall; 3] = [Wall::Seccomp, Wall::Landlock, Wall::Namespaces];
-
-    /// As the configuration calls it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Wall::Seccomp => "seccomp",
-            Wall::Landlock => "landlock",
-            Wall::Namespaces => "namespaces",
-        }
-    }
-}
-
-impl fmt::Display for Wall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::config::Wall;
 
 /// Whether a wall stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,14 +144,6 @@ mod tests {
             walls.to_string(),
             "namespaces; without seccomp: old kernel; without landlock: old kernel"
         );
-    }
-
-    #[test]
-    fn walls_are_called_as_in_the_configuration() {
-        for wall in Wall::ALL {
-            let name = serde_json::to_value(wall).expect("a string");
-            assert_eq!(name, wall.name());
-        }
     }
 
     /// The test's own process has more than one thread, so it is never locked down.

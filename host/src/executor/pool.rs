@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::lockdown::{Wall, Walls};
+use super::lockdown::Walls;
 use super::process::{Death, Process, StartError, Watch};
 use super::wire;
-use crate::config::Limits;
+use crate::config::{Limits, Wall};
 use crate::outcome::{Outcome, Report};
 use crate::sandbox::image::Image;
 use crate::sandbox::{Calls, Job};

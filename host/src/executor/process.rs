@@ -19,9 +19,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::lockdown::{Wall, Walls};
+use super::lockdown::Walls;
 use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
-use crate::config::Limits;
+use crate::config::{Limits, Wall};
 use crate::outcome::Report;
 use crate::sandbox::{Calls, Job};
 

@@ -18,6 +18,7 @@ use tracing::{Instrument, debug, debug_span, error, info, warn};
 
 use super::settlement::Settlement;
 use super::state::{Command, Event, Key, SessionId, State};
+use super::usage::Totals;
 use super::view::{Snapshot, TaskView};
 use crate::config::{ManagerConfig, Tenant};
 use crate::outcome::{Outcome, Report};
@@ -85,6 +86,7 @@ enum Request<D> {
     StopAll(oneshot::Sender<usize>),
     Snapshot(oneshot::Sender<Snapshot>),
     Find(TaskId, oneshot::Sender<Option<TaskView>>),
+    Totals(oneshot::Sender<Totals>),
     Drain(Duration),
 }
 
@@ -154,6 +156,14 @@ impl<D> ManagerHandle<D> {
     /// The manager has ended.
     pub async fn find(&self, id: &TaskId) -> Result<Option<TaskView>, Gone> {
         self.ask(|reply| Request::Find(id.clone(), reply)).await
+    }
+
+    /// What each tenant's tasks have used since the node started.
+    ///
+    /// # Errors
+    /// The manager has ended.
+    pub async fn totals(&self) -> Result<Totals, Gone> {
+        self.ask(Request::Totals).await
     }
 
     /// Starts the drain; [`Manager::run`] returns at its end. What still runs after
@@ -276,6 +286,10 @@ impl<R: Runner, S: Settler> Manager<R, S> {
             }
             Request::Find(id, reply) => {
                 let _ = reply.send(self.state.find(&id));
+                None
+            }
+            Request::Totals(reply) => {
+                let _ = reply.send(self.state.totals().clone());
                 None
             }
             Request::Drain(timeout) => {

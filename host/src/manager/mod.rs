@@ -5,7 +5,8 @@
 mod actor;
 pub mod settlement;
 pub mod state;
+mod usage;
 pub mod view;
-mod waiting;
 
 pub use actor::{Gone, Manager, ManagerHandle, Runner, Settler};
+pub use usage::{TenantTotals, Totals};

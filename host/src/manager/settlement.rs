@@ -80,6 +80,7 @@ mod tests {
             queue: "q".into(),
             reply,
             attempt,
+            depth: 0,
         };
         let report = Box::new(Report::not_run(outcome.clone()));
         match Settlement::of(&envelope, report, 3) {

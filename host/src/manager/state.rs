@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::settlement::Settlement;
+use super::usage::Totals;
 use super::view::{Ending, Snapshot, TaskState, TaskView};
-use super::waiting::WaitingQueue;
 use crate::config::{ManagerConfig, Tenant};
 use crate::outcome::{Outcome, Report};
+use crate::shares::Shares;
 use crate::task::{Envelope, Refused, Task, TaskId, TenantName};
 
 #[cfg(test)]
@@ -21,6 +22,10 @@ const REMEMBERED: usize = 1000;
 
 /// Longest reason that is remembered, in characters: an exception may say a lot.
 const REMEMBERED_REASON: usize = 500;
+
+/// What a running task counts for in advance: as long as tasks typically are, so that
+/// tenants' slots are spread, and short enough to even out within seconds.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// One delivery at this node. The state hands them out, in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,11 +121,13 @@ pub struct State<D> {
     by_id: HashMap<TaskId, BTreeSet<Key>>,
     /// How many of `tasks` are abandoned.
     abandoned: usize,
-    waiting: WaitingQueue,
+    /// Who runs and whose turn is next.
+    slots: Shares<Key>,
     /// Deliveries on their way out, and the session each needs for that.
     settling: HashMap<Key, SessionId>,
     /// The tasks that ended last, oldest first.
     recent: VecDeque<(Key, TaskView)>,
+    totals: Totals,
     /// What the event at hand has led to.
     commands: Vec<Command<D>>,
 }
@@ -158,6 +165,10 @@ enum Interrupted {
 impl<D> State<D> {
     /// An empty node.
     pub fn new(config: &ManagerConfig, tenants: &BTreeMap<TenantName, Tenant>) -> State<D> {
+        let mut slots = Shares::new(config.watermark, AHEAD);
+        for (name, tenant) in tenants {
+            slots.set(name, tenant.share, tenant.watermark.unwrap_or(config.watermark));
+        }
         State {
             prefetch: config.prefetch(),
             max_deliveries: config.max_deliveries,
@@ -166,9 +177,10 @@ impl<D> State<D> {
             tasks: BTreeMap::new(),
             by_id: HashMap::new(),
             abandoned: 0,
-            waiting: WaitingQueue::new(config.watermark, tenants),
+            slots,
             settling: HashMap::new(),
             recent: VecDeque::new(),
+            totals: Totals::default(),
             commands: Vec::new(),
         }
     }
@@ -198,8 +210,8 @@ impl<D> State<D> {
                     self.stop(now, key);
                 }
             }
-            Event::SessionLost(session) => self.lose(session),
-            Event::Drain => self.drain(),
+            Event::SessionLost(session) => self.lose(now, session),
+            Event::Drain => self.drain(now),
             Event::DrainExpired => self.expire(),
         }
         self.start_waiting(now);
@@ -221,7 +233,7 @@ impl<D> State<D> {
             return;
         }
         let Envelope { id, tenant, .. } = &task.envelope;
-        self.waiting.push(tenant, key);
+        self.slots.push(now, tenant, key);
         self.by_id.entry(id.clone()).or_default().insert(key);
         let held = Held {
             task,
@@ -245,7 +257,7 @@ impl<D> State<D> {
 
     fn finish(&mut self, now: Instant, key: Key, report: Box<Report>) {
         if self.tasks.get(&key).is_some_and(|held| held.started.is_some())
-            && let Some(held) = self.release(key)
+            && let Some(held) = self.release(now, key)
         {
             self.conclude(now, key, held, report);
         }
@@ -258,7 +270,7 @@ impl<D> State<D> {
                 self.interrupt(key, Interrupted::ByOperator);
             }
             Some(Held { started: None, .. }) => {
-                if let Some(held) = self.release(key) {
+                if let Some(held) = self.release(now, key) {
                     let report = Box::new(Report::not_run(Outcome::Stopped));
                     self.conclude(now, key, held, report);
                 }
@@ -267,10 +279,10 @@ impl<D> State<D> {
         }
     }
 
-    fn lose(&mut self, session: SessionId) {
+    fn lose(&mut self, now: Instant, session: SessionId) {
         self.settling.retain(|_, of| *of != session);
         for key in self.keys(|held| held.session == session && held.started.is_none()) {
-            self.release(key);
+            self.release(now, key);
         }
         for key in self.keys(|held| held.session == session && held.delivery.is_some()) {
             // No operator asked for it, and no report of it will be used.
@@ -282,14 +294,16 @@ impl<D> State<D> {
         }
     }
 
-    fn drain(&mut self) {
+    fn drain(&mut self, now: Instant) {
         if self.mode != Mode::Serving {
             return;
         }
         self.mode = Mode::Draining;
         self.commands.push(Command::StopConsuming);
         for key in self.keys(|held| held.started.is_none()) {
-            if let Some(Held { task, session, delivery: Some(delivery), .. }) = self.release(key) {
+            if let Some(Held { task, session, delivery: Some(delivery), .. }) =
+                self.release(now, key)
+            {
                 let envelope = task.envelope.clone();
                 self.settle(key, session, envelope, delivery, Settlement::Requeue);
             }
@@ -305,7 +319,7 @@ impl<D> State<D> {
     }
 
     fn start_waiting(&mut self, now: Instant) {
-        while let Some(key) = self.waiting.start_next() {
+        while let Some(key) = self.slots.start_next(now) {
             let held = self.tasks.get_mut(&key).expect("what waits is held");
             held.started = Some(now);
             self.commands.push(Command::Start { key, task: held.task.clone() });
@@ -325,7 +339,7 @@ impl<D> State<D> {
     }
 
     /// Takes a task out of everything that knows it as waiting or running.
-    fn release(&mut self, key: Key) -> Option<Held<D>> {
+    fn release(&mut self, now: Instant, key: Key) -> Option<Held<D>> {
         let held = self.tasks.remove(&key)?;
         let Envelope { id, tenant, .. } = &held.task.envelope;
         if let Some(keys) = self.by_id.get_mut(id) {
@@ -335,8 +349,8 @@ impl<D> State<D> {
             }
         }
         match held.started {
-            Some(_) => self.waiting.ended(tenant),
-            None => self.waiting.remove(tenant, key),
+            Some(_) => self.slots.ended(now, tenant),
+            None => self.slots.remove(now, tenant, key),
         }
         if held.delivery.is_none() {
             self.abandoned -= 1;
@@ -374,7 +388,9 @@ impl<D> State<D> {
         self.commands.push(Command::Settle { key, envelope, delivery, settlement });
     }
 
+    /// What is to be known of a task that ended.
     fn remember(&mut self, now: Instant, key: Key, mut seen: TaskView, report: &Report) {
+        self.totals.add(&seen.tenant, report);
         let reason = report.outcome.reason();
         seen.state = TaskState::Ended;
         seen.ending = Some(Ending {
@@ -416,6 +432,11 @@ impl<D> State<D> {
         let (running, waiting) =
             self.tasks.values().map(Held::view).partition(|task| task.started.is_some());
         Snapshot { running, waiting }
+    }
+
+    /// What each tenant's tasks have used so far.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// The latest task of that id, if it is held or among those that ended lately.

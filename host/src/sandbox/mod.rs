@@ -78,10 +78,8 @@ pub struct Job {
 
 impl Job {
     /// The job that `task` asks for, under the `limits` and with the `share` of its tenant.
-    pub fn new(task: &Task, mut limits: Limits, share: u32) -> Job {
-        if let Some(timeout) = task.timeout {
-            limits.wall = limits.wall.min(timeout);
-        }
+    pub fn new(task: &Task, limits: Limits, share: u32) -> Job {
+        let limits = limits.lowered_by(&task.limits);
         let (script, function) = match &task.code {
             Code::Module { module, function } => {
                 (Script::Module { name: module.clone() }, function)

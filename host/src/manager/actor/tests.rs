@@ -10,7 +10,7 @@ use super::*;
 use crate::manager::settlement::DeadLetter;
 use crate::manager::view::TaskState;
 use crate::outcome::Status;
-use crate::task::{Code, Invalid};
+use crate::task::{Code, Invalid, Lowered};
 
 /// Runs a task as its function's name says.
 #[derive(Default)]
@@ -100,7 +100,7 @@ impl Node {
             code,
             args: "[]".into(),
             kwargs: "{}".into(),
-            timeout: None,
+            limits: Lowered::default(),
         });
         self.handle.delivered(SESSION, task, delivery).await.expect("manager is there");
     }
@@ -161,6 +161,7 @@ fn envelope(id: &str) -> Envelope {
         queue: "q".into(),
         reply: None,
         attempt: 1,
+        depth: 0,
     }
 }
 
@@ -182,6 +183,10 @@ async fn runs_no_more_than_the_watermark_at_once() {
     ])
     .await;
     assert_eq!(node.runner.most.load(Ordering::SeqCst), 2);
+    let totals = node.handle.totals().await.expect("manager is there");
+    let totals = &totals.0[&TenantName::new("t")];
+    assert_eq!(totals.tasks, BTreeMap::from([(Status::Succeeded, 5)]));
+    assert_eq!(totals.queued, Duration::from_secs(10 + 10 + 20));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::manager::settlement::DeadLetter;
 use crate::outcome::{Exception, Status, TimeLimit};
-use crate::task::{Code, Invalid, ReplyAddress};
+use crate::task::{Code, Invalid, Lowered, ReplyAddress};
 
 mod fairness;
 
@@ -149,6 +149,8 @@ struct World {
     /// What the event at hand must lead to, by serial number.
     settles: BTreeMap<usize, Fate>,
     interrupts: BTreeSet<usize>,
+    /// What is to be summed up.
+    totals: Totals,
 }
 
 fn pick(serials: &[usize], nth: usize) -> Option<usize> {
@@ -166,13 +168,14 @@ fn task_id(index: usize) -> TaskId {
 fn envelope(id: TaskId, of: usize, attempt: u32, reply: bool) -> Envelope {
     let reply =
         reply.then(|| ReplyAddress { queue: "r".into(), correlation_id: id.as_str().into() });
-    Envelope { id, tenant: tenant(of), queue: "q".into(), reply, attempt }
+    Envelope { id, tenant: tenant(of), queue: "q".into(), reply, attempt, depth: 0 }
 }
 
 /// A task that carries its serial number as its arguments.
 fn task(envelope: Envelope, serial: usize) -> Arc<Task> {
     let code = Code::Module { module: "m".into(), function: "f".into() };
-    Arc::new(Task { envelope, code, args: serial.to_string(), kwargs: "{}".into(), timeout: None })
+    let limits = Lowered::default();
+    Arc::new(Task { envelope, code, args: serial.to_string(), kwargs: "{}".into(), limits })
 }
 
 fn config(watermark: usize, waiting_limit: usize) -> ManagerConfig {
@@ -185,7 +188,7 @@ fn tenants(of: impl IntoIterator<Item = (u32, Option<usize>)>) -> BTreeMap<Tenan
     of.into_iter()
         .enumerate()
         .map(|(i, (share, watermark))| {
-            (tenant(i), Tenant { scripts: None, share, watermark, limits })
+            (tenant(i), Tenant { share, watermark, ..Tenant::with_limits(limits) })
         })
         .collect()
 }
@@ -207,6 +210,7 @@ impl World {
             drained: false,
             settles: BTreeMap::new(),
             interrupts: BTreeSet::new(),
+            totals: Totals::default(),
         }
     }
 
@@ -447,11 +451,24 @@ impl World {
             }
         };
         assert_eq!(self.settles.remove(&serial), Some(fate), "settlement of {serial}");
+        self.sum_up(serial, fate);
         let model = &mut self.models[serial];
         assert_eq!(envelope.id, task_id(model.id));
         assert!(!model.settled, "{serial} settled twice");
         assert!(model.key.is_none_or(|started_as| started_as == key), "key of {serial}");
         (model.settled, model.place, model.key) = (true, Place::Settling, Some(key));
+    }
+
+    fn sum_up(&mut self, serial: usize, fate: Fate) {
+        let status = match fate {
+            Fate::Finish(status, _) => status,
+            Fate::Retry => Status::Crashed,
+            Fate::Requeue => return,
+        };
+        let model = &self.models[serial];
+        let totals = self.totals.0.entry(tenant(model.tenant)).or_default();
+        *totals.tasks.entry(status).or_default() += 1;
+        totals.queued += model.started.unwrap_or(self.now) - model.received;
     }
 
     fn is_over(&self) -> bool {
@@ -476,6 +493,7 @@ impl World {
             assert!(self.models[*serial].lost, "{serial} dropped");
         }
         assert!(self.drained || !self.draining || !self.is_over(), "not Drained");
+        assert_eq!(*self.state.totals(), self.totals);
         self.check_views(running);
     }
 

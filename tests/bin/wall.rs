@@ -1,0 +1,137 @@
+//! Measures what the second wall costs: the same jobs in a sandbox within this process, and
+//! in an executor, in turns. Prints medians and their ratios.
+
+#![expect(clippy::print_stdout, reason = "that is what it is for")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use roh::config::Limits;
+use roh::executor::{Executors, Plan};
+use roh::outcome::{Outcome, Report};
+use roh::sandbox::{Job, NoCalls, Ready, Sandbox};
+use roh_tests::daemon::{image, roh};
+use roh_tests::jobs::job;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const ROUNDS: usize = 9;
+const JOBS: u32 = 500;
+const AT_ONCE: u32 = 8;
+
+const SCRIPT: &str = "def main(x, y):\n    return x + y\n";
+
+/// The two ways to run a job.
+enum Way {
+    Inside(Sandbox),
+    Executor(Executors),
+}
+
+impl Way {
+    async fn run(&self, job: Job) -> Report {
+        match self {
+            Way::Inside(sandbox) => {
+                let (sender, report) = oneshot::channel();
+                sandbox.spawn(job, Arc::new(NoCalls), CancellationToken::new(), |report| {
+                    let _ = sender.send(report);
+                });
+                report.await.expect("every job has a report")
+            }
+            Way::Executor(executors) => {
+                executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await
+            }
+        }
+    }
+}
+
+/// Seconds for each job: one at a time, and many at once.
+struct Round {
+    alone: f64,
+    at_once: f64,
+}
+
+async fn round(way: &Arc<Way>) -> Round {
+    let started = Instant::now();
+    for x in 0..JOBS {
+        check(way.run(sum(x)).await, x);
+    }
+    let alone = started.elapsed().as_secs_f64() / f64::from(JOBS);
+    let started = Instant::now();
+    let mut runs = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let way = way.clone();
+        runs.spawn(async move {
+            for x in (first..JOBS).step_by(AT_ONCE as usize) {
+                check(way.run(sum(x)).await, x);
+            }
+        });
+    }
+    runs.join_all().await;
+    Round { alone, at_once: started.elapsed().as_secs_f64() / f64::from(JOBS) }
+}
+
+fn sum(x: u32) -> Job {
+    job(SCRIPT, &format!("[{x}, 1]"), Limits::default())
+}
+
+fn check(report: Report, x: u32) {
+    match report.outcome {
+        Outcome::Succeeded(value) if value.get() == (x + 1).to_string() => {}
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads");
+    runtime.block_on(async {
+        let limits = Limits::default();
+        let threads = std::thread::available_parallelism().expect("a number").get();
+        let ready = Ready::load(image().code().expect("a file"), AT_ONCE, limits.memory);
+        let inside = Sandbox::start(ready.expect("an image"), threads).expect("threads");
+        let plan = Plan {
+            program: roh(),
+            image: image(),
+            shared: 1,
+            instances: AT_ONCE,
+            own: BTreeMap::new(),
+            limits: vec![limits],
+            require: Vec::new(),
+        };
+        let executors = Executors::start(plan).await.expect("executors");
+        let ways = [Arc::new(Way::Inside(inside)), Arc::new(Way::Executor(executors))];
+        let mut rounds = [Vec::new(), Vec::new()];
+        for number in 0..=ROUNDS {
+            for (way, rounds) in ways.iter().zip(&mut rounds) {
+                let measured = round(way).await;
+                // The first warms up.
+                if number > 0 {
+                    rounds.push(measured);
+                }
+            }
+        }
+        let medians = |which: fn(&Round) -> f64| {
+            rounds.each_ref().map(|rounds| median(rounds.iter().map(which).collect()) * 1e6)
+        };
+        println!("a trivial task, medians of {ROUNDS} rounds of {JOBS}, in turns:");
+        for (name, [inside, executor]) in [
+            ("one at a time", medians(|round| round.alone)),
+            ("eight at once", medians(|round| round.at_once)),
+        ] {
+            let ratio = executor / inside;
+            println!(
+                "  {name}: {inside:.0} µs inside, {executor:.0} µs in an executor: {ratio:.2}"
+            );
+        }
+    });
+}

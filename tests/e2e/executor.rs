@@ -1,0 +1,136 @@
+//! Executors that die, that lie, that are kept apart: tasks end as they should all the
+//! same, and the daemon goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roh::config::Limits;
+use roh::executor::{Executors, Plan};
+use roh::outcome::Outcome;
+use roh::sandbox::{Job, NoCalls};
+use roh_tests::clients::{Collector, Publisher, Tasks};
+use roh_tests::daemon::{Daemon, Settings, image, roh};
+use roh_tests::jobs::job;
+use roh_tests::process::poll;
+use roh_tests::rabbit::{Depth, Rabbit};
+use rustix::process::{Signal, kill_process};
+use tokio_util::sync::CancellationToken;
+
+use crate::amqp::{SOON, run, unique};
+
+crate::tests![
+    no_task_is_lost_when_executors_are_killed_under_load,
+    an_executor_that_lies_harms_nothing_but_its_own_runs,
+    a_stopped_executor_is_given_up,
+];
+
+const LONG: Duration = Duration::from_secs(300);
+
+fn no_task_is_lost_when_executors_are_killed_under_load(rabbit: &Rabbit) {
+    const COUNT: usize = 3000;
+    const KILLS: usize = 8;
+    let (url, name) = (rabbit.url(), unique("killed"));
+    let mut settings = Settings::new("node-a", &url, &name);
+    settings.max_deliveries = 100;
+    let mut daemon = Daemon::start(&settings);
+    let replies = format!("{name}.replies");
+    let mut collector = Collector::start(&url, &replies, COUNT, LONG);
+    let tasks = Tasks { reply_to: Some(&replies), ..Tasks::default() };
+    let publisher = Publisher::start(&url, &settings.exchange, COUNT, "task", tasks);
+    let mut slowest = Duration::ZERO;
+    for kill in 1..=KILLS {
+        collector.wait_for(kill * 100);
+        let [executor] = daemon.executors()[..] else { panic!("one executor") };
+        kill_process(executor, Signal::KILL).expect("it is ours");
+        let since = Instant::now();
+        let replaced = poll(SOON, || daemon.executors().iter().any(|&other| other != executor));
+        assert!(replaced, "no other executor after {kill} kills");
+        slowest = slowest.max(since.elapsed());
+    }
+    publisher.finish(LONG);
+    let replies = collector.finish();
+    assert_eq!(replies.len(), COUNT);
+    for reply in replies.values().flatten() {
+        assert_eq!(reply["status"], "succeeded", "{reply}");
+    }
+    let empty = Some(Depth { ready: 0, unacked: 0 });
+    assert!(poll(SOON, || rabbit.depth(&settings.queue).expect("a queue") == empty));
+    assert_eq!(rabbit.depth(&settings.dead).expect("a queue"), empty);
+    assert!(daemon.is_alive() && daemon.is_ready());
+    println!("executors: another was there within {slowest:.0?} of each of {KILLS} kills");
+}
+
+fn plan(program: std::path::PathBuf, limits: Limits) -> Plan {
+    Plan {
+        program,
+        image: image(),
+        shared: 1,
+        instances: 4,
+        own: BTreeMap::new(),
+        limits: vec![limits],
+        require: Vec::new(),
+    }
+}
+
+fn doubled(x: u32, limits: Limits) -> Job {
+    job("def main(x):\n    print(x)\n    return x * 2\n", &format!("[{x}]"), limits)
+}
+
+fn an_executor_that_lies_harms_nothing_but_its_own_runs(_: &Rabbit) {
+    const COUNT: u32 = 1000;
+    let limits = Limits { wall: Duration::from_secs(2), ..Limits::default() };
+    run(async move {
+        let mangler = roh().with_file_name("roh-mangler");
+        let executors = Arc::new(Executors::start(plan(mangler, limits)).await.unwrap());
+        let (mut true_ones, mut crashed) = (0, 0);
+        let mut runs = tokio::task::JoinSet::new();
+        for x in 0..COUNT {
+            if runs.len() == 4 {
+                count(runs.join_next().await, &mut true_ones, &mut crashed);
+            }
+            let executors = executors.clone();
+            runs.spawn(async move {
+                let job = doubled(x, limits);
+                let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
+                (x, report)
+            });
+        }
+        while let Some(ended) = runs.join_next().await {
+            count(Some(ended), &mut true_ones, &mut crashed);
+        }
+        // Both happen, or nothing was tested.
+        assert!(true_ones > COUNT / 4, "{true_ones} of {COUNT}");
+        assert!(crashed > 0, "nothing was tampered with");
+    });
+}
+
+type Ended = Result<(u32, roh::outcome::Report), tokio::task::JoinError>;
+
+fn count(ended: Option<Ended>, true_ones: &mut u32, crashed: &mut u32) {
+    let (x, report) = ended.expect("one was running").expect("the daemon's side never panics");
+    match report.outcome {
+        Outcome::Succeeded(value) if value.get() == (x * 2).to_string() => *true_ones += 1,
+        Outcome::Crashed(_) => *crashed += 1,
+        // It may say of its own run whatever such a run can come to.
+        _ => {}
+    }
+}
+
+/// One that does not so much as die.
+fn a_stopped_executor_is_given_up(_: &Rabbit) {
+    let limits = Limits { wall: Duration::from_millis(500), ..Limits::default() };
+    run(async move {
+        let executors = Executors::start(plan(roh(), limits)).await.unwrap();
+        let [pid] = executors.pids()[..] else { panic!("one executor") };
+        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        let run =
+            |x| executors.run(doubled(x, limits), Arc::new(NoCalls), CancellationToken::new());
+        let report = run(1).await;
+        assert!(matches!(report.outcome, Outcome::Crashed(_)), "{report:?}");
+        let report = run(2).await;
+        assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{report:?}");
+        assert_ne!(executors.pids(), [pid.as_raw_nonzero().get().cast_unsigned()]);
+    });
+}
