@@ -1,6 +1,6 @@
 """Tests of the stand-in, and with it of all of `roh` but the sandbox's boundary.
 
-    cd guest/standin && python3 -m unittest
+cd guest/standin && python3 -m unittest
 """
 
 import contextlib
@@ -57,9 +57,7 @@ class TestTask(unittest.TestCase):
     def test_keeps_what_was_submitted_and_published(self):
         id = roh.submit("reports.daily", 2026, region="eu", task="of theirs")
         kwargs = {"region": "eu", "task": "of theirs"}
-        self.assertEqual(
-            testing.submitted, [("reports.daily", (2026,), kwargs, id)]
-        )
+        self.assertEqual(testing.submitted, [("reports.daily", (2026,), kwargs, id)])
         roh.amqp.publish("events", "a.b", {"n": 1})
         roh.amqp.publish("events", body="text")
         roh.amqp.publish("events", body=b"\0", content_type="image/png")
@@ -127,13 +125,13 @@ class TestHttp(unittest.TestCase):
         cls.server.server_close()
 
     def test_asks_with_parameters(self):
-        response = http.get(
-            f"{self.url}/200?a=1#there", params={"b": [2, 3], "c": "ä"}
-        )
+        response = http.get(f"{self.url}/200?a=1#there", params={"b": [2, 3], "c": "ä"})
         self.assertEqual(response.text, "GET /200?a=1&b=2&b=3&c=%C3%A4 None ")
         self.assertTrue(response.ok)
         response.raise_for_status()
-        self.assertEqual(response.headers["CONTENT-TYPE"], "text/plain; charset=latin-1")
+        self.assertEqual(
+            response.headers["CONTENT-TYPE"], "text/plain; charset=latin-1"
+        )
         self.assertEqual(response.headers["set-cookie"], "a=1, b=2")
         self.assertEqual(response.headers.get_all("Set-Cookie"), ["a=1", "b=2"])
         self.assertNotIn("x-other", response.headers)

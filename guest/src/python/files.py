@@ -93,7 +93,9 @@ _scandir = os.scandir
 def _data_stat(file, path):
     content = data_file(path) if path else None
     if content is not None:
-        return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, len(content), 0, 0, 0))
+        return os.stat_result(
+            (stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, len(content), 0, 0, 0)
+        )
     if data_folder(path) is not None:
         return os.stat_result((stat.S_IFDIR | 0o555, 0, 0, 1, 0, 0, 0, 0, 0, 0))
     raise _missing(file)

@@ -8,20 +8,7 @@ from time import monotonic as _monotonic
 
 from roh import _host, amqp, http
 from roh._errors import HostError, LimitReached, NotGranted
-from roh._state import state
-
-__all__ = [
-    "HostError",
-    "LimitReached",
-    "NotGranted",
-    "amqp",
-    "http",
-    "progress",
-    "secret",
-    "state",
-    "submit",
-    "task",
-]
+from roh._state import State, state
 
 
 class Task:

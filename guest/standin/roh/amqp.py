@@ -2,8 +2,6 @@
 
 from roh import _host
 
-__all__ = ["publish"]
-
 
 def publish(exchange, routing_key="", body=b"", *, content_type=None):
     """Publishes a message and returns once the broker has it. A body that is neither

@@ -7,19 +7,6 @@ from urllib.parse import urlencode as _urlencode
 from roh import _host
 from roh._errors import HostError as _HostError
 
-__all__ = [
-    "HTTPStatusError",
-    "Headers",
-    "Response",
-    "delete",
-    "get",
-    "head",
-    "patch",
-    "post",
-    "put",
-    "request",
-]
-
 # The host takes as many milliseconds as fit into 32 bits.
 _LONGEST = 2**32 - 1
 

@@ -2,22 +2,42 @@
 Inside ROH there is no such module."""
 
 import time
-from collections import namedtuple
-
-Published = namedtuple("Published", "exchange routing_key body content_type")
-Submitted = namedtuple("Submitted", "task args kwargs id")
-
-published = []
-"""What roh.amqp.publish was given."""
-submitted = []
-"""What roh.submit was given."""
-state = {}
-"""JSON by key, unless ROH_STATE names a file."""
-task = None
-"""(id, attempt, tenant, deadline on the monotonic clock)"""
+from typing import Any, NamedTuple
 
 
-def reset(*, id="test", attempt=1, tenant="default", seconds=30.0):
+class Published(NamedTuple):
+    """What roh.amqp.publish was given."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    content_type: str
+
+
+class Submitted(NamedTuple):
+    """What roh.submit was given, and the id that it returned."""
+
+    task: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    id: str
+
+
+published: list[Published] = []
+submitted: list[Submitted] = []
+# JSON by key, unless ROH_STATE names a file.
+state: dict[str, bytes] = {}
+# (id, attempt, tenant, deadline on the monotonic clock)
+task: tuple[str, int, str, float]
+
+
+def reset(
+    *,
+    id: str = "test",
+    attempt: int = 1,
+    tenant: str = "default",
+    seconds: float = 30.0,
+) -> None:
     """Forgets all of it, for the next test, and says which task runs."""
     global task
     published.clear()
