@@ -6,8 +6,10 @@
 //! - `free|entered|closed NAME OUTSIDE` does one of them: in an ordinary process, in one that
 //!   went through `lockdown::enter`, and in an executor. It exits with 0 if that worked, and
 //!   with 3 and the reason if it was refused;
-//! - `calls FIRST LEFT` makes every system call from FIRST on, but those in LEFT;
-//! - `walls` prints which walls stand, `orphan` leaves an executor behind.
+//! - `calls FIRST` makes every system call from FIRST on but those that are left;
+//! - `walls` prints which walls stand, and which descriptors are open;
+//! - `early` tries something on a thread that was there before the door was shut;
+//! - `wait` says when it is an executor, and waits; `orphan` leaves such a one behind.
 
 #![cfg_attr(
     target_os = "linux",

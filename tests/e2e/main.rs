@@ -10,6 +10,7 @@ mod broker_trouble;
 mod cli;
 mod daemon;
 mod executor;
+mod hostile;
 mod image;
 mod node;
 #[cfg(target_os = "linux")]
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         broker_trouble::TESTS,
         daemon::TESTS,
         executor::TESTS,
+        hostile::TESTS,
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,

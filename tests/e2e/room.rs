@@ -1,8 +1,10 @@
 //! The room that an executor is: native code, run in processes that are locked down as
 //! executors are, gets nothing of what it tries, and can do what it has to.
 
+#![expect(clippy::print_stdout, reason = "what a machine can't show is said")]
+
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -12,6 +14,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
+use roh_tests::process::Owned;
 use roh_tests::rabbit::Rabbit;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -23,15 +26,14 @@ crate::tests![
     no_system_call_is_left_but_those_listed,
     executors_end_with_their_daemon,
     only_the_child_of_a_daemon_enters,
+    executors_hold_nothing,
+    the_door_shuts_for_every_thread,
 ];
 
 /// Read by attempts from their parent's memory.
 static CANARY: [u8; 8] = *b"canary!!";
 
 const SIGSYS: i32 = Signal::SYS.as_raw();
-
-/// The system calls that are left, whatever their arguments, as x86-64 numbers them.
-const LEFT: &str = "";
 
 /// What a process in the room has to do with: an image, and something outside to reach for.
 struct Room {
@@ -122,8 +124,10 @@ impl Ended {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_roh-room");
+
 fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_roh-room"))
+    Command::new(PROGRAM)
 }
 
 fn lines(command: &str) -> Vec<String> {
@@ -188,7 +192,7 @@ fn no_system_call_is_left_but_those_listed(_: &Rabbit) {
     let mut fatal = BTreeSet::new();
     let mut first = 0;
     loop {
-        let ended = room.run(program().args(["calls", &first.to_string(), LEFT]));
+        let ended = room.run(program().args(["calls", &first.to_string()]));
         assert!(!ended.log.contains("got through"), "{ended:?}");
         if ended.well() {
             break;
@@ -213,9 +217,44 @@ fn only_the_child_of_a_daemon_enters(_: &Rabbit) {
     let room = Room::new();
     let by_hand = program().arg("walls").stdin(Stdio::null()).output().unwrap();
     let log = String::from_utf8_lossy(&by_hand.stderr);
-    assert!(log.contains("failed to learn who made standard input"), "{log}");
+    assert!(log.contains("learn who made standard input"), "{log}");
     // The shell is its parent, and did not make the socket.
-    let path = env!("CARGO_BIN_EXE_roh-room");
-    let adopted = room.run(Command::new("/bin/sh").args(["-c", &format!("'{path}' walls; :")]));
-    assert!(adopted.log.contains("failed to end with the daemon"), "{adopted:?}");
+    let script = "\"$0\" walls; :";
+    let adopted = room.run(Command::new("/bin/sh").args(["-c", script, PROGRAM]));
+    assert!(adopted.log.contains("end with the daemon"), "{adopted:?}");
+}
+
+fn executors_hold_nothing(_: &Rabbit) {
+    let room = Room::new();
+    // A descriptor that somebody forgot to close. The shell becomes the executor.
+    let script = "exec \"$0\" walls 7</dev/null";
+    let leaky = room.run(Command::new("/bin/sh").args(["-c", script, PROGRAM]));
+    assert!(leaky.well() && leaky.log.trim().ends_with("; []"), "{leaky:?}");
+
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut waiting = Owned::spawn(
+        program().arg("wait").stdin(OwnedFd::from(theirs)).stdout(File::open(&room.image).unwrap()),
+    )
+    .unwrap();
+    ours.read_exact(&mut [0]).unwrap();
+    let of = format!("/proc/{}/", waiting.child().id());
+    let of = |file| fs::read_to_string(of.clone() + file).unwrap();
+    let fields = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let (status, limits) = (fields(&of("status")), fields(&of("limits")));
+    for line in ["NoNewPrivs: 1", "Seccomp: 2", "Threads: 1", "Umask: 0777"] {
+        assert!(status.iter().any(|have| have == line), "{line}: {status:?}");
+    }
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert!(status.contains(&format!("{set}: 0000000000000000")), "{set}: {status:?}");
+    }
+    for limit in ["core file size 0 0", "file size 0 0", "open files 32 32", "locked memory 0 0"] {
+        assert!(limits.iter().any(|have| have.starts_with(&format!("Max {limit}"))), "{limits:?}");
+    }
+}
+
+fn the_door_shuts_for_every_thread(_: &Rabbit) {
+    let ended = Room::new().run(program().arg("early"));
+    assert!(ended.log.contains("code: 1,"), "{ended:?}");
 }

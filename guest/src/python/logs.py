@@ -33,5 +33,7 @@ def basicConfig(**options):
 
 
 logging.basicConfig = basicConfig
+# Its handleError expects one.
+logging.__path__ = ["logging"]
 logging.getLogger().addHandler(_handler)
 logging.getLogger().setLevel(logging.INFO)

@@ -180,10 +180,9 @@ async fn files_are_read_and_no_path_is_told() {
     let file = |path: &str| Request::File(path.into());
     assert_eq!(ask(&session, file("a.txt")).await, Answer::Bytes(b"hello".into()));
     assert_eq!(ask(&session, file("../a.txt")).await, Answer::Missing);
-    let Answer::Names(names) = ask(&session, Request::Folder(String::new())).await else {
-        panic!("no names")
-    };
-    assert!(names.contains(&"a.txt".into()) && names.contains(&"state/".into()) || names.len() > 3);
+    let names = ["a.txt", "m.py", "roh.toml", "token"].map(str::to_owned);
+    let listed = ask(&session, Request::Folder(String::new())).await;
+    assert_eq!(listed, Answer::Names(names.into()));
     let (kind, message) = refused(&session, file(&"x".repeat(5000))).await;
     assert_eq!(kind, RefusalKind::Failed);
     assert!(message.starts_with("\"/data/xxx") && !message.contains("/tmp"), "{message}");

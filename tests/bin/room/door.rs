@@ -1,10 +1,11 @@
 //! Which of it is to be done, and how far the process goes in before.
 
-use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use roh::executor::lockdown;
@@ -26,26 +27,28 @@ pub(crate) fn main() -> ExitCode {
         ["needs"] => NEEDS.iter().for_each(|(name, _)| println!("{name}")),
         ["image"] => io::stdout().write_all(&needs::compile()).unwrap(),
         ["walls"] => {
-            let entered = lockdown::enter().unwrap_or_else(|error| fail(&error));
-            eprintln!("{}", entered.close());
+            let entered = lockdown::enter().unwrap();
+            eprintln!("{}; {:?}", entered.close(), attempts::descriptors());
+        }
+        ["early"] => {
+            let entered = lockdown::enter().unwrap();
+            let (closed, is_closed) = mpsc::channel();
+            let early = thread::spawn(move || is_closed.recv().map(|()| attempts::memfd()));
+            let _walls = entered.close();
+            closed.send(()).unwrap();
+            eprint!("{:?}", early.join().unwrap().unwrap());
         }
         ["orphan"] => leave_an_orphan(),
         ["wait"] => {
             let _walls = lockdown::enter().unwrap().close();
-            io::stdin()
-                .as_fd()
-                .try_clone_to_owned()
-                .map(UnixStream::from)
-                .unwrap()
-                .write_all(b"!")
-                .unwrap();
-            std::thread::sleep(ORPHAN);
+            let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
+            socket.unwrap().write_all(b"!").unwrap();
+            thread::sleep(ORPHAN);
             eprintln!("alive");
         }
-        ["calls", first, left] => {
-            let left: Vec<usize> = left.split(',').map(|number| number.parse().unwrap()).collect();
+        ["calls", first] => {
             let _walls = lockdown::enter().unwrap().close();
-            attempts::every_call(first.parse().unwrap(), &left);
+            attempts::every_call(first.parse().unwrap());
         }
         [mode, name, outside] => return run(mode, name, outside),
         _ => panic!("{arguments:?}"),
@@ -75,6 +78,7 @@ fn run(mode: &str, name: &str, outside: &str) -> ExitCode {
 }
 
 /// Starts an executor, waits until it is one, and ends before it.
+#[expect(clippy::zombie_processes, reason = "the point is to end before the child")]
 fn leave_an_orphan() {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let image = io::stdout().as_fd().try_clone_to_owned().unwrap();
@@ -85,11 +89,4 @@ fn leave_an_orphan() {
         .spawn()
         .unwrap();
     ours.read_exact(&mut [0]).unwrap();
-}
-
-fn fail(error: &(dyn std::error::Error + 'static)) -> ! {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<String> = causes.map(<dyn Display>::to_string).collect();
-    eprintln!("{}", causes.join(": "));
-    std::process::exit(1)
 }

@@ -119,7 +119,8 @@ fn tokio() {
         tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(1))).await.unwrap();
         socket.write_all(b"po").await.unwrap();
         let (_, mut half) = socket.split();
-        half.write_vectored(&[io::IoSlice::new(b"n"), io::IoSlice::new(b"g")]).await.unwrap();
+        let pieces = [io::IoSlice::new(b"n"), io::IoSlice::new(b"g")];
+        assert_eq!(half.write_vectored(&pieces).await.unwrap(), 2);
         half.shutdown().await.unwrap();
     });
 }
@@ -201,5 +202,5 @@ fn clocks() {
 
 fn descend(depth: usize) -> usize {
     let room = std::hint::black_box([depth; 1024]);
-    descend(room[depth % 1024] + 1) + room[0]
+    if room[0] == usize::MAX { 0 } else { descend(room[1] + 1) + room[2] }
 }

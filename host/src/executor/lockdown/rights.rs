@@ -94,13 +94,16 @@ fn parent() -> io::Result<Pid> {
 }
 
 fn close_all_but_three() -> io::Result<()> {
-    let open = fs::read_dir("/proc/self/fd")?
-        .map(|entry| Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok())))
-        .collect::<io::Result<Vec<Option<RawFd>>>>()?;
-    for descriptor in open.into_iter().flatten().filter(|descriptor| *descriptor > 2) {
-        // SAFETY: nothing in this process owns a descriptor yet: it came by exec, has one
-        // thread, and has just begun. The listing's own is closed already, which is no harm.
-        unsafe { rustix::io::close(descriptor) }
+    let listing = fs::read_dir("/proc/self/fd")?;
+    let listed = listing.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    // By now the listing's own is closed.
+    for path in listed.iter().filter(|path| path.is_symlink()) {
+        let number = path.file_name().and_then(|name| name.to_str()?.parse::<RawFd>().ok());
+        if let Some(descriptor @ 3..) = number {
+            // SAFETY: nothing in this process owns a descriptor yet: it came by exec, has
+            // one thread, and has just begun.
+            unsafe { rustix::io::close(descriptor) }
+        }
     }
     Ok(())
 }

@@ -45,7 +45,6 @@ fn allowed(pid: i32) -> Vec<Row> {
         // Descriptors that are there: the socket to the daemon, and the log. None is opened,
         // and none is passed along with bytes: no sendmsg, no recvmsg, no out-of-band data.
         any(libc::SYS_read),
-        any(libc::SYS_readv),
         any(libc::SYS_write),
         any(libc::SYS_writev),
         when(libc::SYS_recvfrom, &[(3, INT, 0)]),
@@ -54,9 +53,9 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_sendto, &[(3, INT, libc::MSG_NOSIGNAL)]),
         any(libc::SYS_shutdown),
         any(libc::SYS_close),
-        any(libc::SYS_fstat),
         when(libc::SYS_ioctl, &[(1, INT, FIONBIO)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFD)]),
+        when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFL)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_DUPFD_CLOEXEC)]),
         // What tokio's runtime is made of. The pair is for signals, of which there are none.
         any(libc::SYS_epoll_create1),

@@ -1,5 +1,6 @@
 //! Requests to servers on this machine, which is where none should get to by accident.
 
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
@@ -8,6 +9,9 @@ use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::net::TcpListener;
 
 use super::super::tests::config;
@@ -52,6 +56,15 @@ fn http(
     management: &str,
     lookup: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static,
 ) -> Http {
+    http_that_trusts(RootCertStore::empty(), grants, management, lookup)
+}
+
+fn http_that_trusts(
+    trusted: RootCertStore,
+    grants: &str,
+    management: &str,
+    lookup: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static,
+) -> Http {
     let (_folder, config) = config(grants);
     let lookup: Box<Lookup> = Box::new(move |host, port| {
         let found = lookup(&host).into_iter().map(|address| SocketAddr::new(address, port));
@@ -59,7 +72,7 @@ fn http(
         Box::pin(async move { Ok(found) })
     });
     let management = management.parse().expect(management);
-    let network = Network::with(RootCertStore::empty(), lookup, management).expect("TLS");
+    let network = Network::with(trusted, lookup, management).expect("TLS");
     let tenant = TenantName::new("t");
     Http::new(&tenant, &config.tenants[&tenant].grants, Arc::new(network)).expect("granted")
 }
@@ -470,6 +483,60 @@ async fn trouble_on_the_way_is_told() {
         assert!(message.starts_with("the request to \"127.0.0.1\" failed: "), "{message}");
         assert!(message.contains(expected), "{message}");
     }
+}
+
+/// A certificate for `a.example.com` and 127.0.0.1, signed by itself, and its key.
+const CERTIFICATE: &[u8] = include_bytes!("tls/certificate.der");
+const KEY: &[u8] = include_bytes!("tls/key.der");
+
+/// Answers whoever trusts its certificate with "hello", on a thread of its own.
+fn serve_tls() -> u16 {
+    let key = PrivateKeyDer::Pkcs8(KEY.to_vec().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![CERTIFICATE.to_vec().into()], key)
+        .expect("a certificate");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let tls = ServerConnection::new(config.clone()).expect("a session");
+            let mut stream = StreamOwned::new(tls, stream.expect("a connection"));
+            // A client that does not trust us says so, and that is the end of it.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello";
+                let _ = stream.write_all(answer);
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_must_have_a_certificate_that_is_trusted() {
+    let port = serve_tls();
+    let hosts = ["127.0.0.1", "a.example.com", "b.example.com"];
+    let grants: String = hosts.iter().map(|host| listed(host, port)).collect();
+    let url = |host: &str| format!("https://{host}:{port}/");
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CERTIFICATE.to_vec().into()).expect("a certificate");
+    let trusting = http_that_trusts(trusted, &grants, NOWHERE, loopback);
+    for host in ["127.0.0.1", "a.example.com"] {
+        let response = ask(&trusting, get(&url(host))).await.expect(host);
+        assert_eq!((response.status, &response.body[..]), (200, &b"hello"[..]));
+    }
+    let (kind, message) = refused(&trusting, get(&url("b.example.com"))).await;
+    assert_eq!(kind, RefusalKind::Failed);
+    assert!(message.contains("not valid for name \"b.example.com\""), "{message}");
+    let wary = http(&grants, NOWHERE, loopback);
+    let (kind, message) = refused(&wary, get(&url("a.example.com"))).await;
+    assert_eq!(kind, RefusalKind::Failed);
+    assert!(message.contains("invalid peer certificate"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,479 @@
+//! The corpus of hostile scripts in `tests/hostile/` on a real daemon, with a tenant that
+//! behaves beside them: each script ends as its header says, and no task sees anything of
+//! another. How the neighbour fared is reported, not asserted.
+//!
+//! A script's first line says what it tries. The lines below, `# key: value`, say how it
+//! must end: `expect` (statuses, several only if the clock or chance decides), `error` (its
+//! type), `says` (in its message), `result`; and how it is called: `args`, `kwargs`,
+//! `profile` (of limits). A script in `leak/` has two functions, `plant` and `look`; `plant`
+//! says how the former ends, `distinct` that no two results of the latter may be the same.
+//!
+//! To run it alone: `cargo test -p roh-tests --release hostile`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Consumer};
+use roh_tests::daemon::{Daemon, Settings};
+use roh_tests::process::{poll, workspace};
+use roh_tests::rabbit::Rabbit;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::amqp::{Client, SOON, run, unique};
+
+crate::tests![every_script_ends_as_its_header_says, nothing_is_left_for_the_next_task];
+
+/// How long the whole corpus may take on a busy machine.
+const LONG: Duration = Duration::from_secs(600);
+
+/// The neighbour's tasks while nothing else runs.
+const ALONE: usize = 500;
+
+/// How often each canary is set and looked for.
+const ROUNDS: usize = 6;
+
+/// Each of these tests wants the machine to itself.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A tenant of hostile scripts, by which a header says what limits its script needs.
+struct Profile {
+    name: &'static str,
+    watermark: usize,
+    cpu: &'static str,
+    wall: &'static str,
+}
+
+/// Together one less than the node's watermark, so that the neighbour always finds a slot.
+const PROFILES: [Profile; 3] = [
+    Profile { name: "brief", watermark: 4, cpu: "300ms", wall: "20s" },
+    // For scripts that take their time to fill the memory.
+    Profile { name: "patient", watermark: 2, cpu: "3s", wall: "60s" },
+    // For scripts that wait.
+    Profile { name: "asleep", watermark: 1, cpu: "300ms", wall: "500ms" },
+];
+const WATERMARK: usize = 8;
+
+/// A script of the corpus, with what its header says.
+struct Script {
+    /// `class/name`
+    name: String,
+    source: String,
+    profile: &'static Profile,
+    /// The statuses that it may end with.
+    expect: Vec<String>,
+    /// The types that its error may have.
+    errors: Option<Vec<String>>,
+    /// What its error's message holds.
+    says: Option<String>,
+    /// What it returns, if it succeeds.
+    result: Option<Value>,
+    args: Value,
+    kwargs: Value,
+    /// Leaks only: the statuses that setting the canary may end with.
+    plant: Vec<String>,
+    /// Leaks only: whether no two tasks may return the same.
+    distinct: bool,
+}
+
+impl Script {
+    fn read(path: &Path) -> Script {
+        let source = fs::read_to_string(path).expect("readable");
+        let part = |of: &Path| of.file_stem().expect("a name").to_string_lossy().into_owned();
+        let name = format!("{}/{}", part(path.parent().expect("a class")), part(path));
+        let mut script = Script {
+            profile: &PROFILES[0],
+            expect: Vec::new(),
+            errors: None,
+            says: None,
+            result: None,
+            args: json!([]),
+            kwargs: json!({}),
+            plant: vec!["succeeded".to_owned()],
+            distinct: false,
+            name,
+            source,
+        };
+        script.read_header();
+        script
+    }
+
+    /// The lines `# key: value` that follow the first line, which is for people.
+    fn read_header(&mut self) {
+        let name = &self.name;
+        let several = |value: &str| value.split('|').map(str::to_owned).collect();
+        let parsed = |value: &str| {
+            serde_json::from_str(value).unwrap_or_else(|error| panic!("{name}: {value}: {error}"))
+        };
+        for line in self.source.lines().skip(1) {
+            let Some((key, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(": "))
+            else {
+                break;
+            };
+            match key {
+                "expect" => self.expect = several(value),
+                "error" => self.errors = Some(several(value)),
+                "says" => self.says = Some(value.to_owned()),
+                "result" => self.result = Some(parsed(value)),
+                "args" => self.args = parsed(value),
+                "kwargs" => self.kwargs = parsed(value),
+                "plant" => self.plant = several(value),
+                "distinct" => self.distinct = parsed(value) == true,
+                "profile" => {
+                    let found = PROFILES.iter().find(|profile| profile.name == value);
+                    self.profile = found.unwrap_or_else(|| panic!("{name}: profile {value:?}"));
+                }
+                _ => panic!("{name}: unknown key {key:?}"),
+            }
+        }
+        assert!(!self.expect.is_empty(), "{name} does not say how it ends");
+        assert!(!self.expect.iter().any(|status| status == "crashed"), "{name} may not crash");
+    }
+
+    fn task(&self, function: &str) -> Vec<u8> {
+        let task = json!({
+            "script": self.source,
+            "task": function,
+            "args": self.args,
+            "kwargs": self.kwargs,
+        });
+        task.to_string().into_bytes()
+    }
+
+    /// What is wrong with a reply, if anything is.
+    fn fault(&self, reply: &Reply) -> Option<String> {
+        let status = reply.text(&["status"]);
+        if !self.expect.contains(&status) {
+            return Some(format!("ended as {status}, not {:?}", self.expect));
+        }
+        if let Some(kinds) = &self.errors
+            && status == "failed"
+            && !kinds.contains(&reply.text(&["error", "type"]))
+        {
+            return Some(format!("failed otherwise than by {kinds:?}"));
+        }
+        if let Some(words) = &self.says
+            && !reply.text(&["error", "message"]).contains(words)
+        {
+            return Some(format!("does not say {words:?}"));
+        }
+        let result = reply.value("result");
+        if let Some(expected) = &self.result
+            && status == "succeeded"
+            && result.as_ref() != Some(expected)
+        {
+            return Some(format!("did not return {expected}"));
+        }
+        None
+    }
+}
+
+/// A reply whose result may be a number that no other type holds.
+struct Reply(BTreeMap<String, Box<RawValue>>);
+
+impl Reply {
+    fn parse(body: &[u8]) -> Reply {
+        let parsed = serde_json::from_slice(body);
+        Reply(parsed.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(body))))
+    }
+
+    fn value(&self, key: &str) -> Option<Value> {
+        serde_json::from_str(self.0.get(key)?.get()).ok()
+    }
+
+    /// The text at the end of that path; empty if there is none.
+    fn text(&self, path: &[&str]) -> String {
+        let (key, rest) = path.split_first().expect("a path");
+        let value = self.value(key).unwrap_or_default();
+        let end = rest.iter().fold(&value, |value, key| &value[key]);
+        end.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Most of it, for people.
+    fn shown(&self) -> String {
+        let mut shown = String::new();
+        for (key, value) in &self.0 {
+            let value = value.get();
+            let start = &value[..value.floor_char_boundary(400)];
+            write!(shown, "{key}={start} ").expect("writing to a string");
+        }
+        shown
+    }
+}
+
+/// The scripts of a class.
+fn class(name: &str) -> Vec<Script> {
+    let folder = workspace().join("tests/hostile").join(name);
+    let entries = folder.read_dir().expect("a class of scripts");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
+    paths.sort();
+    assert!(!paths.is_empty(), "{name} has no scripts");
+    paths.iter().map(|path| Script::read(path)).collect()
+}
+
+/// A daemon with the hostile tenants and their neighbour, whose tenant is `default`.
+struct Stage {
+    daemon: Daemon,
+    name: String,
+    settings: Settings,
+    _folder: TempDir,
+}
+
+impl Stage {
+    fn set(rabbit: &Rabbit, name: &str) -> Stage {
+        let name = unique(name);
+        let folder = tempfile::tempdir().expect("a folder");
+        for tenant in ["neighbour", "hostile"] {
+            fs::create_dir(folder.path().join(tenant)).expect("made");
+        }
+        // What the hostile ones would like to import.
+        let secret = "def main(x):\n    return x\n";
+        fs::write(folder.path().join("neighbour/secret.py"), secret).expect("written");
+        let mut settings = Settings::new("node-a", &rabbit.url(), &name);
+        settings.watermark = WATERMARK;
+        settings.more = tenants(&name, folder.path());
+        let daemon = Daemon::start(&settings);
+        Stage { daemon, name, settings, _folder: folder }
+    }
+
+    fn exchange(&self, profile: &Profile) -> String {
+        format!("{}.{}", self.name, profile.name)
+    }
+
+    /// Nothing may be left of what ran, and nothing may have broken.
+    fn assert_idle(&self, rabbit: &Rabbit) {
+        let idle = poll(SOON, || {
+            let now = self.daemon.management();
+            now.running.is_empty() && now.waiting.is_empty()
+        });
+        assert!(idle, "{:?}", self.daemon.management());
+        for profile in &PROFILES {
+            let depth = rabbit.depth(&self.exchange(profile)).expect("an answer").expect("a queue");
+            assert_eq!((depth.ready, depth.unacked), (0, 0), "{}", profile.name);
+        }
+    }
+}
+
+fn tenants(name: &str, folder: &Path) -> String {
+    let folder = folder.to_str().expect("UTF-8");
+    let mut toml = format!("[[tenant]]\nname = \"default\"\nscripts = \"{folder}/neighbour\"\n");
+    for Profile { name: tenant, watermark, cpu, wall } in &PROFILES {
+        write!(
+            toml,
+            r#"
+[[source]]
+exchange = "{name}.{tenant}"
+queue = "{name}.{tenant}"
+tenant = "{tenant}"
+
+[[tenant]]
+name = "{tenant}"
+scripts = "{folder}/hostile"
+watermark = {watermark}
+
+[tenant.limits]
+memory = "64MiB"
+output = "64KiB"
+cpu = "{cpu}"
+wall = "{wall}"
+"#
+        )
+        .expect("writing to a string");
+    }
+    toml
+}
+
+/// A client whose replies come as soon as they are there.
+struct Asker {
+    client: Client,
+    reply_to: String,
+    replies: Consumer,
+}
+
+impl Asker {
+    async fn connect(rabbit: &Rabbit) -> Asker {
+        let client = Client::connect(rabbit).await;
+        let reply_to = client.reply_queue().await;
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let replies = client
+            .channel
+            .basic_consume(reply_to.as_str().into(), "".into(), options, FieldTable::default())
+            .await
+            .unwrap();
+        Asker { client, reply_to, replies }
+    }
+
+    /// Publishes a task, and waits for no confirm: its reply is enough.
+    async fn ask(&self, exchange: &str, id: &str, body: &[u8]) {
+        let of = BasicProperties::default()
+            .with_message_id(id.into())
+            .with_reply_to(self.reply_to.as_str().into());
+        let options = BasicPublishOptions::default();
+        let channel = &self.client.channel;
+        drop(channel.basic_publish(exchange.into(), "".into(), options, body, of).await.unwrap());
+    }
+
+    async fn answer(&mut self) -> Reply {
+        let next = tokio::time::timeout(LONG, self.replies.next()).await.expect("a reply in time");
+        Reply::parse(&next.expect("the connection lives").unwrap().data)
+    }
+
+    /// The replies to so many tasks, by their ids.
+    async fn answers(&mut self, count: usize) -> BTreeMap<String, Reply> {
+        let mut answers = BTreeMap::new();
+        while answers.len() < count {
+            let reply = self.answer().await;
+            let id = reply.text(&["id"]);
+            assert!(answers.insert(id.clone(), reply).is_none(), "{id} was answered twice");
+        }
+        answers
+    }
+
+    /// One task of the neighbour's: how long it took to be answered.
+    async fn round_trip(&mut self, exchange: &str) -> Duration {
+        let sent = Instant::now();
+        self.ask(exchange, "neighbour", br#"{"task": "secret.main", "args": [42]}"#).await;
+        let reply = self.answer().await;
+        let took = sent.elapsed();
+        assert_eq!(reply.value("result"), Some(json!(42)), "{}", reply.shown());
+        took
+    }
+}
+
+fn every_script_ends_as_its_header_says(rabbit: &Rabbit) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let classes = ["cpu", "memory", "time", "escape", "confusion"].map(|name| (name, class(name)));
+    let stage = Stage::set(rabbit, "hostile");
+    let mut faults = Vec::new();
+    run(async {
+        let mut neighbour = Asker::connect(rabbit).await;
+        let exchange = &stage.settings.exchange;
+        for _ in 0..ALONE / 10 {
+            neighbour.round_trip(exchange).await;
+        }
+        let mut alone = Vec::new();
+        while alone.len() < ALONE {
+            alone.push(neighbour.round_trip(exchange).await);
+        }
+
+        let mut hostile = Asker::connect(rabbit).await;
+        let scripts = || classes.iter().flat_map(|(_, scripts)| scripts);
+        let over = CancellationToken::new();
+        let started = Instant::now();
+        let corpus = async {
+            for script in scripts() {
+                let exchange = stage.exchange(script.profile);
+                hostile.ask(&exchange, &script.name, &script.task("main")).await;
+            }
+            let answers = hostile.answers(scripts().count()).await;
+            over.cancel();
+            answers
+        };
+        let tasks = async {
+            let mut beside = Vec::new();
+            while !over.is_cancelled() {
+                beside.push(neighbour.round_trip(exchange).await);
+            }
+            beside
+        };
+        let (answers, beside) = tokio::join!(corpus, tasks);
+        let counts = classes.each_ref().map(|(name, scripts)| format!("{name} {}", scripts.len()));
+        say(&format!("hostile: {} in {:.1?}", counts.join(", "), started.elapsed()));
+        say(&compared(alone, beside));
+
+        for script in scripts() {
+            let reply = &answers[&script.name];
+            if let Some(fault) = script.fault(reply) {
+                faults.push(format!("{}: {fault}\n  {}", script.name, reply.shown()));
+            }
+        }
+    });
+    stage.assert_idle(rabbit);
+    assert!(faults.is_empty(), "{} scripts:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// What the neighbour noticed.
+fn compared(mut alone: Vec<Duration>, mut beside: Vec<Duration>) -> String {
+    let mut report = "neighbour:".to_owned();
+    let mut tail = [0.0; 2];
+    for (i, (name, times)) in
+        [("alone", &mut alone), ("beside", &mut beside)].iter_mut().enumerate()
+    {
+        times.sort();
+        let at =
+            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        tail[i] = at(0.99);
+        write!(report, " {name} p50 {:.2} ms, p99 {:.2} ms of {};", at(0.5), tail[i], times.len())
+            .expect("writing to a string");
+    }
+    write!(report, " p99 times {:.2}", tail[1] / tail[0]).expect("writing to a string");
+    report
+}
+
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("somebody reads the report");
+}
+
+/// Each script sets its canaries in one task, and looks for them in tasks of its own tenant
+/// and of the neighbour's: over and over, so that all instances have served both.
+fn nothing_is_left_for_the_next_task(rabbit: &Rabbit) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let scripts = class("leak");
+    let stage = Stage::set(rabbit, "leak");
+    let mut faults = BTreeSet::new();
+    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    run(async {
+        let mut asker = Asker::connect(rabbit).await;
+        for _ in 0..ROUNDS {
+            for script in &scripts {
+                let exchange = stage.exchange(script.profile);
+                asker.ask(&exchange, &script.name, &script.task("plant")).await;
+            }
+            for (id, reply) in asker.answers(scripts.len()).await {
+                let script = scripts.iter().find(|script| script.name == id).expect("ours");
+                if !script.plant.contains(&reply.text(&["status"])) {
+                    faults.insert(format!("{id}: cannot plant\n  {}", reply.shown()));
+                }
+            }
+            let looks =
+                |script: &Script| [stage.exchange(script.profile), stage.settings.exchange.clone()];
+            for script in &scripts {
+                for exchange in looks(script) {
+                    let id = format!("{} of {exchange}", script.name);
+                    asker.ask(&exchange, &id, &script.task("look")).await;
+                }
+            }
+            let mut answers = asker.answers(scripts.len() * 2).await;
+            for script in &scripts {
+                for exchange in looks(script) {
+                    let id = format!("{} of {exchange}", script.name);
+                    let reply = answers.remove(&id).expect("each was answered");
+                    let printed = reply.text(&["stdout"]) + &reply.text(&["stderr"]);
+                    let result = reply.value("result").unwrap_or_default().to_string();
+                    let again = !seen.entry(&script.name).or_default().insert(result);
+                    let fault = script
+                        .fault(&reply)
+                        .or_else(|| (!printed.is_empty()).then(|| "printed".to_owned()))
+                        .or_else(|| (again && script.distinct).then(|| "is not new".to_owned()));
+                    if let Some(fault) = fault {
+                        faults.insert(format!("{id}: {fault}\n  {}", reply.shown()));
+                    }
+                }
+            }
+        }
+    });
+    stage.assert_idle(rabbit);
+    let faults: Vec<_> = faults.into_iter().collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,7 @@
+# A group of groups of the same groups.
+# expect: timeout
+def main():
+    group = ExceptionGroup("g", [ValueError(1)])
+    for _ in range(40):
+        group = ExceptionGroup("g", [group] * 10)
+    raise group

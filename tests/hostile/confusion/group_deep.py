@@ -1,0 +1,8 @@
+# A group in a group, very deep.
+# expect: failed|timeout
+# error: ExceptionGroup|RecursionError|TimeoutError
+def main():
+    group = ValueError(1)
+    for _ in range(20_000):
+        group = ExceptionGroup("g", [group])
+    raise group

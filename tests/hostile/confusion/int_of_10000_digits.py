@@ -1,0 +1,4 @@
+# A number with more digits than Python likes to print.
+# expect: succeeded
+def main():
+    return 10**10_000

@@ -1,0 +1,5 @@
+# As if somebody had pressed Ctrl-C.
+# expect: failed
+# error: KeyboardInterrupt
+def main():
+    raise KeyboardInterrupt

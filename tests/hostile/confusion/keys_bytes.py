@@ -1,0 +1,5 @@
+# Bytes are no key.
+# expect: failed
+# error: TypeError
+def main():
+    return {"a": {b"x": 1}}

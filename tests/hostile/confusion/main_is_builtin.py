@@ -1,0 +1,4 @@
+# A built-in function.
+# expect: succeeded
+# result: []
+main = list

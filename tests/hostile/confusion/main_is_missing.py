@@ -1,0 +1,3 @@
+# Nothing.
+# expect: invalid
+x = 1

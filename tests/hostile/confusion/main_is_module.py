@@ -1,0 +1,3 @@
+# A module.
+# expect: invalid
+import json as main

@@ -1,0 +1,3 @@
+# A number.
+# expect: invalid
+main = 42

@@ -1,0 +1,5 @@
+# Arguments that don't fit.
+# expect: failed
+# error: TypeError
+def main(a, /, *, b):
+    return a

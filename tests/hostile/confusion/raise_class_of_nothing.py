@@ -1,0 +1,5 @@
+# Raises again what was never raised.
+# expect: failed
+# error: RuntimeError
+def main():
+    raise

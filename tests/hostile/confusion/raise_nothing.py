@@ -1,0 +1,5 @@
+# Raises what is no exception.
+# expect: failed
+# error: TypeError
+def main():
+    raise "a string"

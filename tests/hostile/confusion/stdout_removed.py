@@ -1,0 +1,10 @@
+# Removes the streams.
+# expect: failed
+# error: RuntimeError
+import sys
+
+
+def main():
+    del sys.stdout, sys.stderr
+    print("nowhere")
+    raise ValueError("after all")

@@ -1,0 +1,5 @@
+# Two halves, which JSON would make one.
+# expect: failed
+# error: ValueError
+def main():
+    return "\ud83d" + "\ude00"

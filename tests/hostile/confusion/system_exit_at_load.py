@@ -1,0 +1,4 @@
+# Leaves while it is loaded.
+# expect: failed
+# error: SystemExit
+raise SystemExit

@@ -1,0 +1,13 @@
+# The constant number 200 of one.
+# expect: failed
+import dis
+
+
+def victim():
+    return 1
+
+
+def main():
+    load = bytes([dis.opmap["LOAD_CONST"], 200, dis.opmap["RETURN_VALUE"], 0])
+    victim.__code__ = victim.__code__.replace(co_code=load)
+    return victim()

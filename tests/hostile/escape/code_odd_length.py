@@ -1,0 +1,13 @@
+# Bytecode of a length that no bytecode has.
+# expect: failed
+def victim():
+    return 1
+
+
+def main():
+    for code in (b"", b"\x00", b"\x01\x02\x03", victim.__code__.co_code[:-1]):
+        try:
+            victim.__code__ = victim.__code__.replace(co_code=code)
+        except ValueError:
+            continue
+        victim()

@@ -1,0 +1,13 @@
+# Takes from an empty stack.
+# expect: failed
+import dis
+
+
+def victim():
+    pass
+
+
+def main():
+    pop = bytes([dis.opmap["POP_TOP"], 0])
+    victim.__code__ = victim.__code__.replace(co_code=pop * 100)
+    victim()

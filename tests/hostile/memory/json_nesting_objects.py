@@ -1,0 +1,8 @@
+# The same in objects.
+# expect: failed
+# error: RecursionError
+import json
+
+
+def main():
+    return json.loads('{"a":' * 200_000)

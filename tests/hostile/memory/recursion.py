@@ -1,0 +1,5 @@
+# A function that calls itself.
+# expect: failed
+# error: RecursionError
+def main():
+    return main()

@@ -1,0 +1,10 @@
+# A pattern whose repeats multiply.
+# expect: timeout
+import re
+
+
+def main():
+    pattern = "a"
+    for _ in range(6):
+        pattern = f"(?:{pattern}){{0,60000}}?"
+    return re.match(pattern + "b", "a" * 5000) is None

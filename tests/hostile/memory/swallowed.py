@@ -1,0 +1,9 @@
+# Who swallows a MemoryError goes on with what there is, until its time is up.
+# expect: timeout
+def main():
+    hoard = []
+    while True:
+        try:
+            hoard.append(bytearray(1_000_000))
+        except MemoryError:
+            continue

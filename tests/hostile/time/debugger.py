@@ -1,0 +1,4 @@
+# Waits for somebody to type.
+# expect: failed
+def main():
+    breakpoint()

@@ -1,0 +1,13 @@
+# Sleeps when it is thrown away.
+# expect: timeout
+# profile: asleep
+import time
+
+
+class Late:
+    def __del__(self):
+        time.sleep(3600)
+
+
+def main():
+    Late()
