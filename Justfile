@@ -47,11 +47,21 @@ demo: setup build
 serve config: build
     {{ roh }} serve --config {{ config }}
 
-# Checks format, lints and docs
-check:
+# Checks format, lints, docs and dependencies
+check: deny
     cargo fmt --all --check
     cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
+
+# Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)
+deny:
+    @command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
+    cargo deny --locked --log-level error check --show-stats bans licenses sources
+    @if cargo deny --locked fetch db; then \
+        set -x; cargo deny --locked --log-level error check --show-stats advisories; \
+    else \
+        echo "deny: KNOWN HOLES WERE NOT LOOKED FOR: the advisory database can't be fetched" >&2; \
+    fi
 
 # Runs every test, the end-to-end ones against a private RabbitMQ (20 minutes the first time)
 test: setup build

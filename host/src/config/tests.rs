@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::keys::KEYS;
+use super::keys::{GRANTS, HTTP, KEYS, SUBMIT};
 use super::*;
 
 const BROKER: &str = "[broker]\nurl = 'amqp://u:hunter2@h'\n";
@@ -390,6 +390,32 @@ fn the_reference_lists_the_keys_of_the_code() {
     }
     let known: Vec<_> = KEYS.iter().map(|k| (k.table, k.name, k.kind, k.default)).collect();
     assert_eq!(listed, known);
+}
+
+#[test]
+fn the_example_of_tenants_is_accepted_and_complete() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/tenants.toml");
+    let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = config.tenants.keys().map(TenantName::as_str).collect();
+    assert_eq!(names, ["acme", "globex", "playground"]);
+    let acme = &config.tenants[&TenantName::new("acme")];
+    assert_eq!((acme.share, acme.watermark), (3, Some(6)));
+    assert_eq!((acme.grants.http.len(), acme.grants.state), (3, Some(1 << 20)));
+    assert_eq!(config.sandbox.require, [Wall::Seccomp, Wall::Landlock]);
+    let text = fs::read_to_string(&path).expect("reads");
+    let shown = ["[sandbox]", "[limits]", "[[tenant]]", GRANTS, HTTP, SUBMIT];
+    for key in KEYS.iter().filter(|key| shown.contains(&key.table)) {
+        // As a key, as one of an inline table, or as the table that it is.
+        let written = [
+            format!("\n{} = ", key.name),
+            format!(" {} = ", key.name),
+            format!("\n[tenant.{}]\n", key.name),
+            format!("\n[tenant.grants.{}]\n", key.name),
+            format!("\n[[tenant.grants.{}]]\n", key.name),
+        ];
+        let is_there = written.iter().any(|written| text.contains(written.as_str()));
+        assert!(is_there, "{} of {}", key.name, key.table);
+    }
 }
 
 #[test]
