@@ -53,7 +53,7 @@ fn bare(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Exception {
         [only] => only.downcast_ref::<PyStr>().map(|s| shortened(&s.to_string_lossy())),
         _ => None,
     };
-    let kind = exception.class().name().to_string();
+    let kind = shortened(&exception.class().name());
     if exception.fast_isinstance(vm.ctx.exceptions.memory_error) {
         // Even a short text may be more than there is.
         return Exception { traceback: String::new(), message: message.unwrap_or_default(), kind };
