@@ -67,8 +67,8 @@ fn astray(answer: &Answer) -> ! {
     panic!("the host's answer is to another question: {:?}", std::mem::discriminant(answer))
 }
 
-/// `find_module(name)`: `None`, or `(file, is_package, source)`.
-pub(crate) fn find_module(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
+/// `host_find(name)`: `None`, or `(file, is_package, source)`.
+pub(crate) fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
     let Some(utf8) = name.to_str() else {
         return Ok(vm.ctx.none());
     };

@@ -161,7 +161,7 @@ fn prepare(vm: &VirtualMachine) -> PyResult<Helpers> {
         vm,
         "importer",
         include_str!("python/importer.py"),
-        vec![vm.new_function("find_module", host::find_module).into()],
+        vec![vm.new_function("host_find", host::host_find).into()],
     )?;
     let event_loop =
         run_helper(vm, "event_loop", include_str!("python/event_loop.py"), alarm::functions(vm))?;

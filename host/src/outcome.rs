@@ -65,6 +65,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// All there are.
+    pub const ALL: [Status; 7] = [
+        Status::Succeeded,
+        Status::Failed,
+        Status::Timeout,
+        Status::OutOfMemory,
+        Status::Stopped,
+        Status::Crashed,
+        Status::Invalid,
+    ];
+
     /// As the wire spells it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -167,7 +178,8 @@ impl Report {
 }
 
 /// What a task used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(into = "WireUsage")]
 pub struct Usage {
     /// From the instance's start to its end.
     pub wall: Duration,
@@ -194,10 +206,11 @@ pub struct Reply<'a> {
     error: Option<Exception>,
     stdout: &'a str,
     stderr: &'a str,
-    usage: WireUsage,
+    usage: Usage,
     node: &'a str,
 }
 
+/// What a task used, as replies and the management API spell it.
 #[derive(Debug, Serialize)]
 struct WireUsage {
     wall_ms: f64,
@@ -208,10 +221,22 @@ struct WireUsage {
     host_calls: u32,
 }
 
+impl From<Usage> for WireUsage {
+    fn from(usage: Usage) -> WireUsage {
+        WireUsage {
+            wall_ms: milliseconds(usage.wall),
+            cpu_ms: milliseconds(usage.cpu),
+            queued_ms: milliseconds(usage.queued),
+            memory_bytes: usage.memory_bytes,
+            output_bytes: usage.output_bytes,
+            host_calls: usage.host_calls,
+        }
+    }
+}
+
 impl<'a> Reply<'a> {
     /// The reply for the task `id`, run on `node`.
     pub fn new(id: &'a TaskId, report: &'a Report, node: &'a str) -> Reply<'a> {
-        let usage = &report.usage;
         Reply {
             id,
             status: report.outcome.status(),
@@ -222,14 +247,7 @@ impl<'a> Reply<'a> {
             error: report.outcome.error(),
             stdout: &report.stdout,
             stderr: &report.stderr,
-            usage: WireUsage {
-                wall_ms: milliseconds(usage.wall),
-                cpu_ms: milliseconds(usage.cpu),
-                queued_ms: milliseconds(usage.queued),
-                memory_bytes: usage.memory_bytes,
-                output_bytes: usage.output_bytes,
-                host_calls: usage.host_calls,
-            },
+            usage: report.usage,
             node,
         }
     }
@@ -243,4 +261,24 @@ impl<'a> Reply<'a> {
 /// Milliseconds with microseconds as their fraction.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statuses_are_all_there_are() {
+        let place = |status| match status {
+            Status::Succeeded => 0,
+            Status::Failed => 1,
+            Status::Timeout => 2,
+            Status::OutOfMemory => 3,
+            Status::Stopped => 4,
+            Status::Crashed => 5,
+            // The next one needs its place in ALL, or metrics don't know it.
+            Status::Invalid => Status::ALL.len() - 1,
+        };
+        assert_eq!(Status::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
+    }
 }

@@ -1,6 +1,6 @@
 """Imports the tenant's modules, which the host serves, and says why others are missing.
 
-`find_module(name)`, set by the guest, answers None or (file, is_package, source).
+`host_find(name)`, set by the guest, answers None or (file, is_package, source).
 """
 
 import pathlib
@@ -77,7 +77,7 @@ class Importer:
         parent = name.rpartition(".")[0]
         if parent and parent not in self._found:
             return None  # inside a package of the standard library, or of ours
-        found = self._known.pop(name, None) or find_module(name)
+        found = self._known.pop(name, None) or host_find(name)
         if found is not None:
             return self.spec(name, *found)
         if name in _UNAVAILABLE:
@@ -176,7 +176,7 @@ def install():
 
 def import_script(name, _import=__import__):
     """The tenant's module of this dotted name, or None."""
-    found = find_module(name)
+    found = host_find(name)
     if found is None:
         return None
     _importer.know(name, found)

@@ -11,6 +11,7 @@ import gc
 import io
 import linecache
 import random
+import select
 import socket
 import sys
 import threading
@@ -59,6 +60,7 @@ concurrent.futures.thread.ThreadPoolExecutor.submit = _submit
 
 
 _sleep = time.sleep
+_select = select.select
 
 
 def sleep(seconds, /):
@@ -69,8 +71,16 @@ def sleep(seconds, /):
         alarm_raise()
 
 
-sleep.__module__ = "time"
-time.sleep = sleep
+def select_(*args):
+    """select.select, of which only the time passes."""
+    ready = _select(*args)
+    if alarm_due():
+        alarm_raise()
+    return ready
+
+
+sleep.__module__, select_.__module__, select_.__name__ = "time", "select", "select"
+time.sleep, select.select = sleep, select_
 
 
 def _in_place_of_alarm(setter):

@@ -83,8 +83,8 @@ pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors
 /// The executors, as the manager needs them: each task under its tenant's limits.
 struct TenantRunner {
     config: Arc<Config>,
-    executors: Executors,
-    grants: Grants,
+    executors: Arc<Executors>,
+    grants: Arc<Grants>,
 }
 
 impl Runner for TenantRunner {
@@ -114,8 +114,13 @@ async fn serve(
     let mut leave = Leave::new()?;
     let management = listener.local_addr().unwrap_or(config.management.listen);
     let outbox = Arc::new(Outbox::new(&config)?);
-    let grants = Grants::new(&config, management, outbox)?;
-    let runner = Arc::new(TenantRunner { config: config.clone(), executors, grants });
+    let grants = Arc::new(Grants::new(&config, management, outbox)?);
+    let executors = Arc::new(executors);
+    let runner = Arc::new(TenantRunner {
+        config: config.clone(),
+        executors: executors.clone(),
+        grants: grants.clone(),
+    });
     let (manager, handle) =
         Manager::new(&config.manager, &config.tenants, runner, Arc::new(DeliverySettler));
     let (settled, closed) = (CancellationToken::new(), CancellationToken::new());
@@ -123,7 +128,13 @@ async fn serve(
 
     // Before the broker: whoever asks is told that it is not there yet.
     let (connection, connected) = watch::channel(false);
-    let node = LiveNode { manager: handle.clone(), connected: connected.clone() };
+    let node = LiveNode {
+        manager: handle.clone(),
+        executors,
+        grants,
+        watermark: config.manager.watermark,
+        connected: connected.clone(),
+    };
     let router = management::router(&config.node, node, config.management.token.clone());
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "management listening");

@@ -1,10 +1,11 @@
 //! `roh status`: what a node runs and what waits there.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Deserialize;
+use serde_json::Number;
 
 use super::client::{Address, Client};
 use super::{CommandError, Exit, Format, print};
@@ -35,6 +36,23 @@ struct Task {
     queue: String,
     attempt: u32,
     age_ms: u64,
+    progress: Option<Progress>,
+}
+
+/// As the node spells it: however large a number, its text is short.
+#[derive(Debug, Deserialize)]
+struct Progress {
+    done: Number,
+    total: Option<Number>,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.total {
+            Some(total) => write!(f, "{}/{total}", self.done),
+            None => write!(f, "{}", self.done),
+        }
+    }
 }
 
 /// Shows what the node does.
@@ -64,13 +82,17 @@ fn show(nodes: &[Node]) -> String {
 }
 
 fn table(node: &Node) -> Table {
+    let tasks = || node.running_tasks.iter().chain(&node.waiting_tasks);
+    let with_progress = tasks().any(|task| task.progress.is_some());
+    let mut header = vec!["ID", "TASK", "TENANT", "STATE", "QUEUE", "ATTEMPT", "AGE"];
+    header.extend(with_progress.then_some("PROGRESS"));
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["ID", "TASK", "TENANT", "STATE", "QUEUE", "ATTEMPT", "AGE"]);
-    for task in node.running_tasks.iter().chain(&node.waiting_tasks) {
-        table.add_row([
+        .set_header(header);
+    for task in tasks() {
+        let mut row = vec![
             printable(&task.id),
             task.task.as_deref().map(printable).unwrap_or_default(),
             printable(&task.tenant),
@@ -78,7 +100,10 @@ fn table(node: &Node) -> Table {
             printable(&task.queue),
             task.attempt.to_string(),
             age(Duration::from_millis(task.age_ms)),
-        ]);
+        ];
+        let progress = || task.progress.as_ref().map(ToString::to_string).unwrap_or_default();
+        row.extend(with_progress.then(progress));
+        table.add_row(row);
     }
     table
 }
@@ -125,6 +150,31 @@ mod tests {
                 "node-b: 0 running, 0 waiting",
             ]
         );
+    }
+
+    #[test]
+    fn shows_progress_if_a_task_says_so() {
+        let task = |id, progress| {
+            format!(
+                r#"{{"id": "{id}", "task": "m.f", "tenant": "acme", "state": "running",
+                    "queue": "q", "attempt": 1, "age_ms": 7{progress}}}"#
+            )
+        };
+        let tasks = [
+            task("a", r#", "progress": {"done": 3, "total": 10}"#),
+            task("b", r#", "progress": {"done": 0.5}"#),
+            task("c", r#", "progress": {"done": -1e300, "total": 1e300}"#),
+            task("d", ""),
+        ];
+        let node = format!(
+            r#"{{"node": "node-a", "running_tasks": [{}], "waiting_tasks": []}}"#,
+            tasks.join(", ")
+        );
+        let nodes: Vec<Node> = serde_json::from_str(&format!("[{node}]")).expect("valid");
+        let shown = show(&nodes);
+        let last = shown.lines().skip(1).map(|line| line.split("  ").last().unwrap_or_default());
+        let last: Vec<_> = last.map(str::trim).collect();
+        assert_eq!(last, ["PROGRESS", "3/10", "0.5", "-1e+300/1e+300", "7ms"]);
     }
 
     #[test]

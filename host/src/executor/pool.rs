@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -58,6 +59,7 @@ pub struct ExecutorsError(#[from] StartError);
 pub struct Executors {
     shared: Group,
     own: BTreeMap<TenantName, Group>,
+    restarts: Arc<AtomicU64>,
 }
 
 /// Executors that are as good as each other.
@@ -70,9 +72,18 @@ struct Group {
 /// A place for one executor, taken by another when it dies.
 struct Place {
     instances: u32,
-    /// `None` while there is none.
-    process: watch::Receiver<Option<Arc<Process>>>,
+    process: watch::Receiver<Occupant>,
     keeper: JoinHandle<()>,
+}
+
+/// Who is in a place.
+enum Occupant {
+    /// A live executor.
+    Live(Arc<Process>),
+    /// One died, and another is on its way.
+    Coming,
+    /// None could be started; it is tried again.
+    Failing,
 }
 
 impl Drop for Place {
@@ -89,11 +100,13 @@ struct Recipe {
     memory: u64,
     longest: u64,
     require: Vec<Wall>,
+    /// Executors that took the place of one that died.
+    restarts: Arc<AtomicU64>,
 }
 
 impl Recipe {
     async fn start(&self, instances: u32) -> Result<(Arc<Process>, Watch), StartError> {
-        let Recipe { program, image, memory, longest, require } = self;
+        let Recipe { program, image, memory, longest, require, .. } = self;
         let started = Process::start(program, image.code()?, instances, *memory, *longest).await?;
         let walls = started.0.walls.clone();
         match walls.missing().find(|(wall, _)| require.contains(wall)) {
@@ -110,12 +123,14 @@ impl Executors {
     /// One of them can't be set up.
     pub async fn start(plan: Plan) -> Result<Executors, ExecutorsError> {
         let Plan { program, image, shared, instances, own, limits, require } = plan;
+        let restarts = Arc::new(AtomicU64::new(0));
         let recipe = Arc::new(Recipe {
             program,
             image,
             memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
             longest: wire::longest_message(&limits),
             require,
+            restarts: restarts.clone(),
         });
         // So many that together they have room for all.
         let each = instances.div_ceil(shared.max(1));
@@ -124,7 +139,7 @@ impl Executors {
         for (tenant, instances) in own {
             groups.insert(tenant, Group::start(&recipe, 1, instances).await?);
         }
-        Ok(Executors { shared, own: groups })
+        Ok(Executors { shared, own: groups, restarts })
     }
 
     /// What holds the executors in: the same for all, and `None` while there is none.
@@ -137,9 +152,29 @@ impl Executors {
         self.places().filter_map(Place::live).map(|process| process.pid).collect()
     }
 
+    /// How many live.
+    pub fn alive(&self) -> usize {
+        self.places().filter_map(Place::live).count()
+    }
+
+    /// How many took the place of one that died.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Whether every task finds an executor, now or in a moment: one that died is replaced
+    /// at once, unless none can be started.
+    pub fn serving(&self) -> bool {
+        let mut groups = self.groups();
+        groups.all(|group| group.places.iter().any(|place| !place.fails()))
+    }
+
     fn places(&self) -> impl Iterator<Item = &Place> {
-        let groups = std::iter::once(&self.shared).chain(self.own.values());
-        groups.flat_map(|group| &group.places)
+        self.groups().flat_map(|group| &group.places)
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.shared).chain(self.own.values())
     }
 
     /// Runs `job` to its end, whatever that is; `calls` answers what its script asks for.
@@ -221,7 +256,14 @@ async fn at(moment: Option<Instant>) {
 
 impl Place {
     fn live(&self) -> Option<Arc<Process>> {
-        self.process.borrow().clone()
+        match &*self.process.borrow() {
+            Occupant::Live(process) => Some(process.clone()),
+            Occupant::Coming | Occupant::Failing => None,
+        }
+    }
+
+    fn fails(&self) -> bool {
+        matches!(*self.process.borrow(), Occupant::Failing)
     }
 
     /// Keeps an executor in this place.
@@ -231,12 +273,12 @@ impl Place {
         (process, mut watched): (Arc<Process>, Watch),
         changed: watch::Sender<()>,
     ) -> Place {
-        let (sender, receiver) = watch::channel(Some(process));
+        let (sender, receiver) = watch::channel(Occupant::Live(process));
         let keeper = tokio::spawn(async move {
             loop {
                 let started = Instant::now();
                 let Death { pid, how, last_words } = watched.ended().await;
-                sender.send_replace(None);
+                sender.send_replace(Occupant::Coming);
                 tracing::error!(pid, how, ?last_words, "executor died, starting another");
                 sleep_until(started + INTERVAL).await;
                 let mut delay = RETRY.0;
@@ -244,11 +286,13 @@ impl Place {
                     match recipe.start(instances).await {
                         Ok((process, watch)) => {
                             tracing::info!(pid = process.pid, "executor started");
-                            sender.send_replace(Some(process));
+                            recipe.restarts.fetch_add(1, Ordering::Relaxed);
+                            sender.send_replace(Occupant::Live(process));
                             changed.send_replace(());
                             break watch;
                         }
                         Err(error) => {
+                            sender.send_replace(Occupant::Failing);
                             let cause = std::error::Error::source(&error).map(ToString::to_string);
                             tracing::error!(%error, cause, retry_in = ?delay, "no executor");
                             sleep(delay).await;

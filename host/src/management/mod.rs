@@ -1,5 +1,5 @@
 //! The management API of one node, over HTTP: what it runs, stop this, stop all, is it
-//! well. Every request is treated as hostile (`guard`), and every connection is
+//! well, what was used. Every request is treated as hostile (`guard`), and every connection is
 //! bounded (`server`).
 //!
 //! It decides nothing about tasks: it asks the manager.
@@ -16,16 +16,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use crate::manager::view::{Snapshot, TaskView};
-use crate::manager::{Gone, ManagerHandle};
+use crate::executor::Executors;
+use crate::grants::{Grants, Progress};
+use crate::manager::view::{Snapshot, TaskState, TaskView};
+use crate::manager::{Gone, ManagerHandle, Totals};
 use crate::task::TaskId;
 
 mod guard;
+mod metrics;
 mod server;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+use metrics::Metrics;
 pub use server::{BindError, bind, serve};
 use wire::{Clock, error, json};
 
@@ -42,14 +46,39 @@ pub trait Node: Send + Sync + 'static {
     fn stop(&self, id: &TaskId) -> impl Future<Output = Result<usize, Gone>> + Send;
     /// Stops all tasks, and says how many those were.
     fn stop_all(&self) -> impl Future<Output = Result<usize, Gone>> + Send;
-    /// Whether it takes tasks; if not, why.
+    /// What each tenant's tasks have used since the node started.
+    fn totals(&self) -> impl Future<Output = Result<Totals, Gone>> + Send;
+    /// How far a running task has come, if it says so.
+    fn progress(&self, task: &TaskView) -> Option<Progress>;
+    /// How it is otherwise.
+    fn vitals(&self) -> Vitals;
+    /// Whether it takes tasks and can run them; if not, why.
     fn ready(&self) -> Result<(), &'static str>;
 }
 
-/// A node that runs: its manager, and whether its broker is there.
+/// How a node is, its tasks aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Vitals {
+    /// Instances at once, at most.
+    pub watermark: usize,
+    /// Whether the broker delivers.
+    pub connected: bool,
+    /// Executors that live.
+    pub executors: usize,
+    /// Executors that took the place of one that died.
+    pub executor_restarts: u64,
+}
+
+/// A node that runs.
 pub struct LiveNode<D> {
     /// Knows the tasks.
     pub manager: ManagerHandle<D>,
+    /// Run the tasks.
+    pub executors: Arc<Executors>,
+    /// Know what tasks say of themselves.
+    pub grants: Arc<Grants>,
+    /// Instances at once, at most.
+    pub watermark: usize,
     /// Whether the broker delivers.
     pub connected: watch::Receiver<bool>,
 }
@@ -71,12 +100,34 @@ impl<D: Send + 'static> Node for LiveNode<D> {
         self.manager.stop_all()
     }
 
+    fn totals(&self) -> impl Future<Output = Result<Totals, Gone>> + Send {
+        self.manager.totals()
+    }
+
+    fn progress(&self, task: &TaskView) -> Option<Progress> {
+        self.grants.progress(&task.tenant, &task.id)
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            watermark: self.watermark,
+            connected: *self.connected.borrow(),
+            executors: self.executors.alive(),
+            executor_restarts: self.executors.restarts(),
+        }
+    }
+
     fn ready(&self) -> Result<(), &'static str> {
         if self.manager.stop_consuming().is_cancelled() {
             return Err("the node is leaving");
         }
         if !*self.connected.borrow() {
             return Err("the broker does not deliver");
+        }
+        // One that died does not count: tasks that wait for the next hardly notice, and who
+        // makes executors die must not make the node look dead.
+        if !self.executors.serving() {
+            return Err("no executor can be started");
         }
         Ok(())
     }
@@ -97,6 +148,7 @@ pub fn router<N: Node>(name: &str, node: N, token: Option<String>) -> Router {
         .route("/api/tasks/{id}", get(task::<N>))
         .route("/api/tasks/{id}/stop", post(stop::<N>))
         .route("/api/stop", post(stop_all::<N>))
+        .route("/metrics", get(metrics::<N>))
         .fallback(async || error(StatusCode::NOT_FOUND, "no such path"))
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(guard::Token::new(token.as_deref()), guard::check_token));
@@ -113,7 +165,8 @@ pub fn router<N: Node>(name: &str, node: N, token: Option<String>) -> Router {
 
 async fn management<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response, Refusal> {
     let snapshot = api.node.snapshot().await?;
-    Ok(json(StatusCode::OK, &[wire::Node::new(&api.name, &snapshot, &Clock::now())]))
+    let progress = |task: &TaskView| api.node.progress(task);
+    Ok(json(StatusCode::OK, &[wire::Node::new(&api.name, &snapshot, progress, &Clock::now())]))
 }
 
 async fn task<N: Node>(
@@ -122,7 +175,12 @@ async fn task<N: Node>(
 ) -> Result<Response, Refusal> {
     let id = parse_id(id)?;
     match api.node.find(&id).await? {
-        Some(view) => Ok(json(StatusCode::OK, &wire::Task::new(&view, &Clock::now()))),
+        Some(view) => {
+            // One that ended may have left its id to another.
+            let running = view.state == TaskState::Running;
+            let progress = if running { api.node.progress(&view) } else { None };
+            Ok(json(StatusCode::OK, &wire::Task::new(&view, progress, &Clock::now())))
+        }
         None => Err(Refusal::NoSuchTask(id)),
     }
 }
@@ -140,6 +198,11 @@ async fn stop<N: Node>(
 
 async fn stop_all<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response, Refusal> {
     Ok(stopped(api.node.stop_all().await?))
+}
+
+async fn metrics<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response, Refusal> {
+    let (totals, snapshot) = (api.node.totals().await?, api.node.snapshot().await?);
+    Ok(Metrics::new(totals, &snapshot, api.node.vitals()).respond())
 }
 
 async fn ready<N: Node>(State(api): State<Arc<Api<N>>>) -> Response {

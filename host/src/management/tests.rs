@@ -1,5 +1,6 @@
 //! The API as its callers see it: good ones, careless ones and hostile ones.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,14 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use super::*;
+use crate::manager::TenantTotals;
 use crate::manager::view::{Ending, TaskState};
-use crate::outcome::Status;
+use crate::outcome::{Status, Usage};
 use crate::task::TenantName;
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// A node that runs `a`, holds `b/ü` and knows that `c` timed out.
+/// A node that runs `a`, which is at 3 of 10, holds `b/ü` and knows that `c` timed out.
 struct Fake {
     ready: Result<(), &'static str>,
     gone: bool,
@@ -35,6 +37,14 @@ fn view(id: &str, state: TaskState) -> TaskView {
     let ending = Ending {
         status: Status::Timeout,
         reason: Some("cpu limit of 5s reached".into()),
+        usage: Usage {
+            wall: Duration::from_micros(5_001_500),
+            cpu: Duration::from_secs(5),
+            queued: Duration::from_millis(1),
+            memory_bytes: 48 << 20,
+            output_bytes: 12,
+            host_calls: 3,
+        },
         at: received,
     };
     TaskView {
@@ -79,6 +89,30 @@ impl Node for Arc<Fake> {
         Ok(2)
     }
 
+    async fn totals(&self) -> Result<Totals, Gone> {
+        let used = TenantTotals {
+            tasks: BTreeMap::from([(Status::Succeeded, 3), (Status::OutOfMemory, 1)]),
+            cpu: Duration::from_millis(1500),
+            wall: Duration::from_secs(60),
+            queued: Duration::from_micros(250),
+            memory_bytes_max: 48 << 20,
+            output_bytes: 12,
+            host_calls: 5,
+        };
+        Ok(Totals(BTreeMap::from([
+            (TenantName::new("acme"), used),
+            (TenantName::new("evil\"}\n# EOF"), TenantTotals::default()),
+        ])))
+    }
+
+    fn progress(&self, _: &TaskView) -> Option<Progress> {
+        Some(Progress { done: 3.0, total: Some(10.0) })
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals { watermark: 8, connected: true, executors: 2, executor_restarts: 1 }
+    }
+
     fn ready(&self) -> Result<(), &'static str> {
         self.ready
     }
@@ -103,11 +137,12 @@ async fn ask(router: Router, method: &str, uri: &str, headers: &[(&str, &str)]) 
     let response = router.oneshot(request).await.expect("infallible");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("in memory");
-    Answer {
-        status: parts.status.as_u16(),
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).expect("JSON"),
-    }
+    let text = String::from_utf8(body.to_vec()).expect("text");
+    let body = match parts.headers["content-type"].as_bytes() {
+        b"application/json" => serde_json::from_str(&text).expect("JSON"),
+        _ => Value::String(text),
+    };
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 fn open() -> Router {
@@ -125,14 +160,16 @@ async fn lists_what_runs_and_what_waits() {
     let [node] = &answer.body.as_array().expect("an array")[..] else { panic!("one node") };
     assert_eq!(node["node"], "node-a");
     let task = node["running_tasks"][0].as_object().expect("an object");
-    let keys = "age_ms attempt id queue received_at started_at state task tenant";
+    let keys = "age_ms attempt id progress queue received_at started_at state task tenant";
     let mut found: Vec<_> = task.keys().map(String::as_str).collect();
     found.sort_unstable();
     assert_eq!(found.join(" "), keys);
     assert_eq!((&task["id"], &task["state"]), (&json!("a"), &json!("running")));
     assert_eq!((&task["task"], &task["attempt"]), (&json!("m.f"), &json!(1)));
     assert!(humantime::parse_rfc3339(task["started_at"].as_str().expect("started")).is_ok());
+    assert_eq!(task["progress"].to_string(), r#"{"done":3,"total":10}"#);
     assert_eq!(node["waiting_tasks"][0]["state"], "waiting");
+    assert_eq!(node["waiting_tasks"][0].get("progress"), None);
     assert_eq!(node["waiting_tasks"][0]["started_at"], Value::Null);
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");
@@ -146,6 +183,96 @@ async fn finds_a_task_by_its_id() {
     let ended = ask(open(), "GET", "/api/tasks/c", &[]).await.body;
     assert_eq!((&ended["state"], &ended["status"]), (&json!("ended"), &json!("timeout")));
     assert_eq!(ended["reason"], "cpu limit of 5s reached");
+    assert_eq!(ended.get("progress"), None);
+    let usage = json!({
+        "wall_ms": 5001.5, "cpu_ms": 5000.0, "queued_ms": 1.0,
+        "memory_bytes": 48 << 20, "output_bytes": 12, "host_calls": 3,
+    });
+    assert_eq!(ended["usage"], usage);
+}
+
+#[test]
+fn progress_is_as_the_script_said() {
+    let of = |done, total| {
+        let running = view("a", TaskState::Running);
+        let task = wire::Task::new(&running, Some(Progress { done, total }), &Clock::now());
+        serde_json::to_value(&task).expect("JSON")["progress"].to_string()
+    };
+    for (done, total, expected) in [
+        (3.0, Some(10.0), r#"{"done":3,"total":10}"#),
+        (0.25, None, r#"{"done":0.25}"#),
+        (-0.0, Some(-1.0), r#"{"done":0,"total":-1}"#),
+        (
+            f64::MAX,
+            Some(2.0_f64.powi(53)),
+            r#"{"done":1.7976931348623157e+308,"total":9007199254740992}"#,
+        ),
+    ] {
+        assert_eq!(of(done, total), expected);
+    }
+}
+
+/// The metrics of a page, by name: their kinds and the names of their labels.
+fn families(page: &str) -> BTreeMap<String, (String, String)> {
+    let (mut kind, mut found) = ("", BTreeMap::new());
+    for line in page.lines() {
+        if let Some(of) = line.strip_prefix("# TYPE ") {
+            kind = of.split(' ').nth(1).expect("a kind");
+        } else if !line.starts_with('#') {
+            let name = &line[..line.find(['{', ' ']).expect("a name")];
+            let labels = ["tenant", "status"].map(|label| {
+                line.contains(&format!("{label}=\"")).then_some(label).unwrap_or_default()
+            });
+            let labels = labels.join(" ").trim().to_owned();
+            found.insert(name.to_owned(), (kind.to_owned(), labels));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn metrics_are_what_the_reference_lists() {
+    let answer = ask(open(), "GET", "/metrics", &[]).await;
+    assert_eq!(answer.status, 200);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(answer.headers["content-type"], kind);
+    let reference = include_str!("../../../docs/management.md");
+    let rows = reference.lines().filter_map(|line| {
+        let row = line.strip_prefix("| `roh_")?.replace(['`', ','], "");
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let (kind, labels) = (cells[1].to_owned(), cells[2].to_owned());
+        Some((format!("roh_{}", cells[0]), (kind, labels)))
+    });
+    assert_eq!(families(answer.body.as_str().expect("text")), rows.collect());
+}
+
+#[tokio::test]
+async fn metrics_say_what_each_tenant_used() {
+    let answer = ask(open(), "GET", "/metrics", &[]).await;
+    let page = answer.body.as_str().expect("text");
+    for line in [
+        r#"roh_tasks_total{tenant="acme",status="succeeded"} 3.0"#,
+        r#"roh_tasks_total{tenant="acme",status="failed"} 0.0"#,
+        r#"roh_tasks_total{tenant="acme",status="out-of-memory"} 1.0"#,
+        r#"roh_cpu_seconds_total{tenant="acme"} 1.5"#,
+        r#"roh_wall_seconds_total{tenant="acme"} 60.0"#,
+        r#"roh_queued_seconds_total{tenant="acme"} 0.00025"#,
+        r#"roh_output_bytes_total{tenant="acme"} 12.0"#,
+        r#"roh_host_calls_total{tenant="acme"} 5.0"#,
+        r#"roh_memory_bytes_max{tenant="acme"} 50331648.0"#,
+        r#"roh_running_tasks{tenant="acme"} 1.0"#,
+        r#"roh_waiting_tasks{tenant="acme"} 1.0"#,
+        r#"roh_waiting_tasks{tenant="evil\"}\n# EOF"} 0.0"#,
+        "roh_watermark 8.0",
+        "roh_connected 1.0",
+        "roh_executors 2.0",
+        "roh_executor_restarts_total 1.0",
+    ] {
+        assert!(page.lines().any(|other| other == line), "{line} is not in\n{page}");
+    }
+    assert_eq!(page.lines().filter(|line| *line == "# EOF").count(), 1, "{page}");
+    assert!(page.ends_with("\n# EOF\n"), "{page}");
+    assert!(!page.contains("b/ü") && !page.contains(r#""a""#), "an id of a task:\n{page}");
 }
 
 #[tokio::test]
@@ -201,7 +328,7 @@ async fn a_token_is_needed_for_everything_but_the_probes() {
             assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"roh\"");
         }
     }
-    for (method, uri) in [("POST", "/api/stop"), ("GET", "/nowhere"), ("GET", "/api/tasks/a")] {
+    for (method, uri) in [("POST", "/api/stop"), ("GET", "/nowhere"), ("GET", "/metrics")] {
         assert_eq!(ask(guarded(), method, uri, &[]).await.status, 401, "{uri}");
     }
 }
@@ -269,9 +396,11 @@ async fn is_ready_only_while_it_takes_tasks() {
         (answer.status, &answer.body["error"]),
         (503, &json!("the broker does not deliver"))
     );
-    let leaving = Fake { gone: true, ..Fake::default() };
-    let answer = ask(router("n", Arc::new(leaving), None), "GET", "/api/management", &[]).await;
-    assert_eq!((answer.status, &answer.body["error"]), (503, &json!("the node is leaving")));
+    for uri in ["/api/management", "/metrics"] {
+        let leaving = Fake { gone: true, ..Fake::default() };
+        let answer = ask(router("n", Arc::new(leaving), None), "GET", uri, &[]).await;
+        assert_eq!((answer.status, &answer.body["error"]), (503, &json!("the node is leaving")));
+    }
 }
 
 /// Starts a server; it ends with the sender.

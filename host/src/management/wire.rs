@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Number;
 
+use crate::grants;
 use crate::manager::view::{Snapshot, TaskView};
-use crate::outcome::Status;
+use crate::outcome::{Status, Usage};
 
 /// One node: an element of `GET /api/management`.
 #[derive(Debug, Serialize)]
@@ -30,6 +32,8 @@ pub(super) struct Task<'a> {
     received_at: String,
     started_at: Option<String>,
     age_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
     #[serde(flatten)]
     ending: Option<Ending<'a>>,
 }
@@ -39,6 +43,15 @@ struct Ending<'a> {
     ended_at: String,
     status: Status,
     reason: Option<&'a str>,
+    usage: Usage,
+}
+
+/// How far a task has come, by its own account.
+#[derive(Debug, Serialize)]
+struct Progress {
+    done: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Number>,
 }
 
 /// The same moment on both clocks: a task's times are instants, the wire's are dates.
@@ -63,18 +76,27 @@ impl Clock {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(name: &'a str, snapshot: &'a Snapshot, clock: &Clock) -> Node<'a> {
-        let list = |tasks: &'a [TaskView]| tasks.iter().map(|v| Task::new(v, clock)).collect();
+    pub(super) fn new(
+        name: &'a str,
+        snapshot: &'a Snapshot,
+        progress: impl Fn(&TaskView) -> Option<grants::Progress>,
+        clock: &Clock,
+    ) -> Node<'a> {
+        let Snapshot { running, waiting } = snapshot;
         Node {
             node: name,
-            running_tasks: list(&snapshot.running),
-            waiting_tasks: list(&snapshot.waiting),
+            running_tasks: running.iter().map(|v| Task::new(v, progress(v), clock)).collect(),
+            waiting_tasks: waiting.iter().map(|v| Task::new(v, None, clock)).collect(),
         }
     }
 }
 
 impl<'a> Task<'a> {
-    pub(super) fn new(view: &'a TaskView, clock: &Clock) -> Task<'a> {
+    pub(super) fn new(
+        view: &'a TaskView,
+        progress: Option<grants::Progress>,
+        clock: &Clock,
+    ) -> Task<'a> {
         Task {
             id: view.id.as_str(),
             task: view.task.as_deref(),
@@ -85,12 +107,29 @@ impl<'a> Task<'a> {
             received_at: clock.date(view.received),
             started_at: view.started.map(|started| clock.date(started)),
             age_ms: clock.since(view.received).as_millis() as u64,
+            progress: progress.and_then(Progress::new),
             ending: view.ending.as_ref().map(|ending| Ending {
                 ended_at: clock.date(ending.at),
                 status: ending.status,
                 reason: ending.reason.as_deref(),
+                usage: ending.usage,
             }),
         }
+    }
+}
+
+impl Progress {
+    fn new(of: grants::Progress) -> Option<Progress> {
+        Some(Progress { done: number(of.done)?, total: of.total.and_then(number) })
+    }
+}
+
+/// Whole numbers as whole numbers: a script that said 3 is not shown as 3.0.
+fn number(value: f64) -> Option<Number> {
+    const EXACT: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+    match value.fract() == 0.0 && value.abs() <= EXACT {
+        true => Some((value as i64).into()),
+        false => Number::from_f64(value),
     }
 }
 

@@ -180,7 +180,7 @@ impl<D> State<D> {
             slots,
             settling: HashMap::new(),
             recent: VecDeque::new(),
-            totals: Totals::default(),
+            totals: Totals::of(tenants.keys()),
             commands: Vec::new(),
         }
     }
@@ -396,6 +396,7 @@ impl<D> State<D> {
         seen.ending = Some(Ending {
             status: report.outcome.status(),
             reason: reason.map(|reason| reason.chars().take(REMEMBERED_REASON).collect()),
+            usage: report.usage,
             at: now,
         });
         if self.recent.len() == REMEMBERED {

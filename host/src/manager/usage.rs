@@ -24,6 +24,8 @@ pub struct TenantTotals {
     pub wall: Duration,
     /// Time that tasks waited at the node.
     pub queued: Duration,
+    /// The most that one task had, in bytes.
+    pub memory_bytes_max: u64,
     /// Bytes of what was printed and of results.
     pub output_bytes: u64,
     /// What was asked of the host, in requests.
@@ -31,6 +33,11 @@ pub struct TenantTotals {
 }
 
 impl Totals {
+    /// Nothing yet, for each of these tenants.
+    pub(super) fn of<'a>(tenants: impl Iterator<Item = &'a TenantName>) -> Totals {
+        Totals(tenants.map(|tenant| (tenant.clone(), TenantTotals::default())).collect())
+    }
+
     /// Adds a task that ended, or a message that was none.
     pub(super) fn add(&mut self, tenant: &TenantName, report: &Report) {
         let totals = self.0.entry(tenant.clone()).or_default();
@@ -40,6 +47,7 @@ impl Totals {
         totals.cpu = totals.cpu.saturating_add(usage.cpu);
         totals.wall = totals.wall.saturating_add(usage.wall);
         totals.queued = totals.queued.saturating_add(usage.queued);
+        totals.memory_bytes_max = totals.memory_bytes_max.max(usage.memory_bytes);
         totals.output_bytes = totals.output_bytes.saturating_add(usage.output_bytes);
         totals.host_calls = totals.host_calls.saturating_add(usage.host_calls.into());
     }
@@ -58,12 +66,13 @@ mod tests {
             wall: 3 * second,
             cpu: 2 * second,
             queued: second,
-            memory_bytes: 1,
+            memory_bytes: 7,
             output_bytes: u64::MAX - 1,
             host_calls: 5,
         };
         let (a, b) = (TenantName::new("a"), TenantName::new("b"));
-        let mut totals = Totals::default();
+        let mut totals = Totals::of([&a].into_iter());
+        assert_eq!(totals.0[&a], TenantTotals::default());
         totals.add(&a, &report);
         totals.add(&a, &report);
         totals.add(&a, &Report::not_run(Outcome::Invalid("not JSON".into())));
@@ -73,6 +82,7 @@ mod tests {
             cpu: 4 * second,
             wall: 6 * second,
             queued: 2 * second,
+            memory_bytes_max: 7,
             output_bytes: u64::MAX,
             host_calls: 10,
         };

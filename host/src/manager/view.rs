@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::outcome::Status;
+use crate::outcome::{Status, Usage};
 use crate::task::{TaskId, TenantName};
 
 /// What a node runs and what waits there, each in order of arrival.
@@ -71,6 +71,8 @@ pub struct Ending {
     pub status: Status,
     /// Why, shortened; `None` if it succeeded.
     pub reason: Option<String>,
+    /// What it used.
+    pub usage: Usage,
     /// When.
     pub at: Instant,
 }

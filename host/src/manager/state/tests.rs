@@ -210,7 +210,7 @@ impl World {
             drained: false,
             settles: BTreeMap::new(),
             interrupts: BTreeSet::new(),
-            totals: Totals::default(),
+            totals: Totals::of(tenants.keys()),
         }
     }
 
