@@ -8,6 +8,9 @@
 //! `profile` (of limits). A script in `leak/` has two functions, `plant` and `look`; `plant`
 //! says how the former ends, `distinct` that no two results of the latter may be the same.
 //!
+//! `crashed` is for scripts that break the interpreter from within, by bytecode made by hand
+//! or objects that nothing initialised: Python can't raise what it does not survive.
+//!
 //! To run it alone: `cargo test -p roh-tests --release hostile`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,7 +140,6 @@ impl Script {
             }
         }
         assert!(!self.expect.is_empty(), "{name} does not say how it ends");
-        assert!(!self.expect.iter().any(|status| status == "crashed"), "{name} may not crash");
     }
 
     fn task(&self, function: &str) -> Vec<u8> {

@@ -155,7 +155,10 @@ impl Ready {
     /// instructions of this process.
     pub fn load(code: File, instances: u32, memory: u64) -> Result<Ready, SandboxError> {
         let engine = engine::pooled(instances, memory)?;
-        Ready::of_module(&image::load(code, &engine)?)
+        let module = image::load(code, &engine)?;
+        // Where it needs a file of its own, that is made now: later it could not be.
+        module.initialize_copy_on_write_image()?;
+        Ready::of_module(&module)
     }
 
     fn of_module(module: &Module) -> Result<Ready, SandboxError> {

@@ -1,5 +1,5 @@
 # Views of dictionaries that were made without one.
-# expect: succeeded|failed
+# expect: succeeded|failed|crashed
 # result: null
 import collections
 

@@ -1,6 +1,5 @@
 # Ends the process, as a C library would.
-# expect: failed
-# error: AttributeError|SystemExit
+# expect: crashed
 import os
 
 

@@ -1,5 +1,5 @@
 # More arguments than variables.
-# expect: failed
+# expect: crashed
 def victim(a, b):
     return a
 

@@ -1,6 +1,6 @@
 # Handlers that are nowhere.
 # expect: failed
-# error: ZeroDivisionError|ValueError
+# error: ZeroDivisionError|ValueError|TypeError
 def victim():
     try:
         return 1 / 0

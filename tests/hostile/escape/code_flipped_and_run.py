@@ -1,5 +1,5 @@
 # Bytecode with one instruction replaced, run, again and again.
-# expect: failed|timeout|out-of-memory|succeeded
+# expect: failed|timeout|out-of-memory|succeeded|crashed
 import random
 
 

@@ -1,5 +1,5 @@
 # Jumps out of the code.
-# expect: failed
+# expect: crashed
 import dis
 
 

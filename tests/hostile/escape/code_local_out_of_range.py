@@ -1,5 +1,5 @@
 # The local variable number 200 of none.
-# expect: failed
+# expect: crashed
 import dis
 
 

@@ -1,5 +1,5 @@
 # Bytecode of a length that no bytecode has.
-# expect: failed
+# expect: crashed
 def victim():
     return 1
 

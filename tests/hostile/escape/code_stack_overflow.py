@@ -1,5 +1,5 @@
 # Puts on a stack that has no room.
-# expect: failed
+# expect: crashed
 import dis
 
 

@@ -1,5 +1,5 @@
 # Takes from an empty stack.
-# expect: failed
+# expect: crashed
 import dis
 
 

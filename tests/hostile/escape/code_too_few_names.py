@@ -1,5 +1,5 @@
 # The names and constants that bytecode refers to are gone.
-# expect: failed
+# expect: crashed
 def victim(a):
     import os
 

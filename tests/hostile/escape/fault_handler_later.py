@@ -1,5 +1,5 @@
 # A native thread, to dump tracebacks with.
-# expect: failed|succeeded
+# expect: crashed
 import faulthandler
 
 

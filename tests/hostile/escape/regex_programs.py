@@ -1,5 +1,5 @@
 # Compiled patterns made by hand: programs for another virtual machine.
-# expect: succeeded|failed|timeout|out-of-memory
+# expect: succeeded|failed|timeout|out-of-memory|crashed
 import _sre
 import random
 

@@ -1,5 +1,5 @@
 # Who swallows a MemoryError goes on with what there is, until its time is up.
-# expect: timeout
+# expect: timeout|out-of-memory
 def main():
     hoard = []
     while True:

@@ -1,5 +1,5 @@
 # Sleeps when it is thrown away.
-# expect: timeout
+# expect: timeout|succeeded
 # profile: asleep
 import time
 

