@@ -71,6 +71,8 @@ pub struct Settings {
     pub watermark: usize,
     /// Tasks that wait.
     pub waiting_limit: usize,
+    /// The folder of tenants' stores.
+    pub data: Option<String>,
     /// Attempts at a task that crashes.
     pub max_deliveries: u32,
     /// How long running tasks may go on when it is told to leave.
@@ -90,6 +92,7 @@ impl Settings {
             dead: format!("{name}.dead"),
             watermark: 4,
             waiting_limit: 64,
+            data: None,
             max_deliveries: 5,
             drain_timeout: "30s",
             more: String::new(),
@@ -115,14 +118,16 @@ impl Settings {
             dead,
             watermark,
             waiting_limit,
+            data,
             max_deliveries,
             drain_timeout,
             more,
         } = self;
+        let data = data.as_ref().map(|data| format!("data = {data:?}\n")).unwrap_or_default();
         format!(
             r#"[node]
 name = "{node}"
-
+{data}
 [broker]
 url = "{url}"
 
@@ -163,10 +168,21 @@ impl Daemon {
     /// # Panics
     /// It does not get as far.
     pub fn start(settings: &Settings) -> Daemon {
-        let mut daemon = Daemon::launch(settings, &[]);
-        let ready = poll(READY_LIMIT, || daemon.is_ready() || daemon.process.ended().is_some());
-        assert!(ready && daemon.is_ready(), "the daemon does not get ready:\n{}", daemon.log());
-        daemon
+        Daemon::launch(settings, &[]).until_ready()
+    }
+
+    /// The same, with its management on that port.
+    ///
+    /// # Panics
+    /// It does not get as far.
+    pub fn start_on(settings: &Settings, port: u16) -> Daemon {
+        Daemon::launch_on(settings, &[], port).until_ready()
+    }
+
+    fn until_ready(mut self) -> Daemon {
+        let ready = poll(READY_LIMIT, || self.is_ready() || self.process.ended().is_some());
+        assert!(ready && self.is_ready(), "the daemon does not get ready:\n{}", self.log());
+        self
     }
 
     /// Starts a daemon and waits for nothing.
@@ -174,8 +190,11 @@ impl Daemon {
     /// # Panics
     /// It can't be started.
     pub fn launch(settings: &Settings, environment: &[(&str, &str)]) -> Daemon {
+        Daemon::launch_on(settings, environment, free_port())
+    }
+
+    fn launch_on(settings: &Settings, environment: &[(&str, &str)], port: u16) -> Daemon {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
         let config = settings.write(folder.path(), port);
         let log = File::create(folder.path().join("log")).expect("created");
         let mut command = bound_command(roh());
@@ -209,6 +228,15 @@ impl Daemon {
         let nodes: Value = answer.body_mut().read_json().expect("JSON");
         let tasks = |state: &str| nodes[0][state].as_array().cloned().expect("a list of tasks");
         Management { running: tasks("running_tasks"), waiting: tasks("waiting_tasks") }
+    }
+
+    /// Its `GET /metrics`.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn metrics(&self) -> String {
+        let mut answer = ureq::get(self.address("/metrics")).call().expect("an answer");
+        answer.body_mut().read_to_string().expect("text")
     }
 
     /// Asks it to stop a task; says with which HTTP status it answers.

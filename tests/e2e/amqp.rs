@@ -82,6 +82,18 @@ impl Client {
         queue.name().to_string()
     }
 
+    /// An exchange for everything that goes to it to end in `queue`.
+    pub(crate) async fn exchange_to(&self, exchange: &str, queue: &str) {
+        let (none, kind) = (FieldTable::default(), lapin::ExchangeKind::Fanout);
+        let options = ExchangeDeclareOptions { auto_delete: true, ..Default::default() };
+        self.channel.exchange_declare(exchange.into(), kind, options, none.clone()).await.unwrap();
+        let options = QueueBindOptions::default();
+        self.channel
+            .queue_bind(queue.into(), exchange.into(), "".into(), options, none)
+            .await
+            .unwrap();
+    }
+
     pub(crate) async fn delete_queue(&self, name: &str) {
         self.channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
     }

@@ -16,6 +16,7 @@ mod node;
 #[cfg(target_os = "linux")]
 mod room;
 mod run;
+mod tenants;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         room::TESTS,
         run::TESTS,
+        tenants::TESTS,
     ]
     .concat();
     // Listing must not wait for a broker.

@@ -220,9 +220,8 @@ fn families(page: &str) -> BTreeMap<String, (String, String)> {
             kind = of.split(' ').nth(1).expect("a kind");
         } else if !line.starts_with('#') {
             let name = &line[..line.find(['{', ' ']).expect("a name")];
-            let labels = ["tenant", "status"].map(|label| {
-                line.contains(&format!("{label}=\"")).then_some(label).unwrap_or_default()
-            });
+            let labels = ["tenant", "status"]
+                .map(|label| if line.contains(&format!("{label}=\"")) { label } else { "" });
             let labels = labels.join(" ").trim().to_owned();
             found.insert(name.to_owned(), (kind.to_owned(), labels));
         }
