@@ -154,6 +154,23 @@ listen = "127.0.0.1:{port}"
     }
 }
 
+/// A tenant, named so, and its source: exchange and queue `{name}.{tenant}`. `more` is the
+/// rest of the tenant's.
+pub fn source_and_tenant(name: &str, tenant: &str, more: &str) -> String {
+    format!(
+        r#"
+[[source]]
+exchange = "{name}.{tenant}"
+queue = "{name}.{tenant}"
+tenant = "{tenant}"
+
+[[tenant]]
+name = "{tenant}"
+{more}
+"#
+    )
+}
+
 /// A daemon. Killed when dropped; its log is shown if the test is failing then.
 #[derive(Debug)]
 pub struct Daemon {

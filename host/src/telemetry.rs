@@ -45,3 +45,9 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     }
     .map_err(TelemetryError::Setup)
 }
+
+/// An error and its causes, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    std::iter::successors(error.source(), |&error| error.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

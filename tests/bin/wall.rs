@@ -3,7 +3,6 @@
 
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -99,15 +98,7 @@ fn main() {
         let threads = std::thread::available_parallelism().expect("a number").get();
         let ready = Ready::load(image().code().expect("a file"), AT_ONCE, limits.memory);
         let inside = Sandbox::start(ready.expect("an image"), threads).expect("threads");
-        let plan = Plan {
-            program: roh(),
-            image: image(),
-            shared: 1,
-            instances: AT_ONCE,
-            own: BTreeMap::new(),
-            limits: vec![limits],
-            require: Vec::new(),
-        };
+        let plan = Plan { program: roh(), ..Plan::alone(image(), AT_ONCE, limits) };
         let executors = Executors::start(plan).await.expect("executors");
         let ways = [Arc::new(Way::Inside(inside)), Arc::new(Way::Executor(executors))];
         let mut rounds = [Vec::new(), Vec::new()];

@@ -9,6 +9,7 @@ use lapin::options::*;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use roh_tests::rabbit::Rabbit;
+use serde_json::Value;
 
 /// How long anything may take that should happen at once, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -131,6 +132,18 @@ impl Client {
             }
         };
         tokio::time::timeout(SOON, taking).await.unwrap_or_else(|_| panic!("{queue:?} stays empty"))
+    }
+
+    /// Publishes a task, and takes its reply from `replies`.
+    pub(crate) async fn ask(
+        &self,
+        exchange: &str,
+        replies: &str,
+        body: &[u8],
+        of: BasicProperties,
+    ) -> Value {
+        self.publish(exchange, "", body, of.with_reply_to(replies.into())).await;
+        serde_json::from_slice(&self.take(replies).await.delivery.data).unwrap()
     }
 
     /// Messages that are ready, and consumers.

@@ -193,8 +193,7 @@ pub(crate) fn ask(rabbit: &Rabbit, exchange: &str, body: &[u8], of: BasicPropert
     run(async {
         let client = Client::connect(rabbit).await;
         let queue = client.reply_queue().await;
-        client.publish(exchange, "", body, of.with_reply_to(queue.as_str().into())).await;
-        reply = serde_json::from_slice(&client.take(&queue).await.delivery.data).unwrap();
+        reply = client.ask(exchange, &queue, body, of).await;
         client.close().await;
     });
     reply

@@ -1,7 +1,6 @@
 //! Executors that die, that lie, that are kept apart: tasks end as they should all the
 //! same, and the daemon goes on.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,15 +65,7 @@ fn no_task_is_lost_when_executors_are_killed_under_load(rabbit: &Rabbit) {
 }
 
 fn plan(program: std::path::PathBuf, limits: Limits) -> Plan {
-    Plan {
-        program,
-        image: image(),
-        shared: 1,
-        instances: 4,
-        own: BTreeMap::new(),
-        limits: vec![limits],
-        require: Vec::new(),
-    }
+    Plan { program, ..Plan::alone(image(), 4, limits) }
 }
 
 fn doubled(x: u32, limits: Limits) -> Job {

@@ -26,7 +26,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Consumer};
-use roh_tests::daemon::{Daemon, Settings};
+use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
 use roh_tests::process::{poll, workspace};
 use roh_tests::rabbit::Rabbit;
 use serde_json::value::RawValue;
@@ -272,27 +272,17 @@ fn tenants(name: &str, folder: &Path) -> String {
     let folder = folder.to_str().expect("UTF-8");
     let mut toml = format!("[[tenant]]\nname = \"default\"\nscripts = \"{folder}/neighbour\"\n");
     for Profile { name: tenant, watermark, cpu, wall } in &PROFILES {
-        write!(
-            toml,
-            r#"
-[[source]]
-exchange = "{name}.{tenant}"
-queue = "{name}.{tenant}"
-tenant = "{tenant}"
-
-[[tenant]]
-name = "{tenant}"
-scripts = "{folder}/hostile"
+        let more = format!(
+            r#"scripts = "{folder}/hostile"
 watermark = {watermark}
 
 [tenant.limits]
 memory = "64MiB"
 output = "64KiB"
 cpu = "{cpu}"
-wall = "{wall}"
-"#
-        )
-        .expect("writing to a string");
+wall = "{wall}""#
+        );
+        toml += &source_and_tenant(name, tenant, &more);
     }
     toml
 }

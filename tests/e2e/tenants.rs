@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use lapin::BasicProperties;
 use lapin::types::FieldTable;
-use roh_tests::daemon::{Daemon, Settings};
+use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
 use roh_tests::process::free_port;
 use roh_tests::rabbit::Rabbit;
 use serde_json::{Value, json};
@@ -26,27 +26,8 @@ const FLOOD: Duration = Duration::from_secs(15);
 /// Tasks of each flood that wait at the broker, at least.
 const BACKLOG: u32 = 40;
 
-fn source_and_tenant(name: &str, tenant: &str, more: &str) -> String {
-    format!(
-        r#"
-[[source]]
-exchange = "{name}.{tenant}"
-queue = "{name}.{tenant}"
-tenant = "{tenant}"
-
-[[tenant]]
-name = "{tenant}"
-{more}
-"#
-    )
-}
-
-/// Sends a task, and waits for its reply.
-async fn ask(client: &Client, exchange: &str, reply_to: &str, body: &Value) -> Value {
-    let of = BasicProperties::default().with_reply_to(reply_to.into());
-    client.publish(exchange, "", body.to_string().as_bytes(), of).await;
-    let reply = client.take(reply_to).await;
-    serde_json::from_slice(&reply.delivery.data).expect("a reply")
+async fn ask(client: &Client, exchange: &str, replies: &str, task: &Value) -> Value {
+    client.ask(exchange, replies, task.to_string().as_bytes(), BasicProperties::default()).await
 }
 
 fn two_floods_share_slots_and_cores_by_share_and_a_third_gets_in(rabbit: &Rabbit) {

@@ -1,6 +1,5 @@
 //! `roh check`: tells whether a node would work here, and what it would do.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use super::findings::{Findings, Severity};
@@ -9,6 +8,7 @@ use crate::broker::client::{self, Finding, State};
 use crate::config::Config;
 use crate::management;
 use crate::sandbox::image::Image;
+use crate::telemetry::chain;
 
 /// What to check.
 #[derive(Debug)]
@@ -70,12 +70,6 @@ async fn sandbox(config: &Config) -> (Severity, String) {
         }
         Err(error) => (Severity::Error, format!("image: {}", chain(&error))),
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    std::iter::successors(error.source(), |&error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 async fn port(config: &Config) -> (Severity, String) {

@@ -1,19 +1,18 @@
 //! `roh run`: one task from a file, without a broker.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use roh_abi::{Load, Script, TaskInfo};
+use roh_abi::{Load, Script};
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, Format, print, recipe};
 use crate::config::{Limits, host_name};
-use crate::executor::{self, Executors, Plan};
+use crate::executor::{Executors, Plan};
 use crate::grants::Grants;
 use crate::outcome::{Outcome, Reply, Report};
-use crate::sandbox::Job;
+use crate::sandbox::{Job, task_info};
 use crate::task::{TaskId, TenantName};
 
 /// What to run, and how.
@@ -49,21 +48,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     let grants = Grants::of_scripts(&tenant, &folder);
     let session = Arc::new(grants.session(&tenant, &id, 0, &options.limits));
     let file = options.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let info = TaskInfo {
-        id: id.as_str().to_owned(),
-        attempt: 1,
-        tenant: tenant.as_str().to_owned(),
-        wall_ms: u64::try_from(options.limits.wall.as_millis()).unwrap_or(u64::MAX),
-    };
-    let plan = Plan {
-        program: executor::program(),
-        image,
-        shared: 1,
-        instances: 1,
-        own: BTreeMap::new(),
-        limits: vec![options.limits],
-        require: Vec::new(),
-    };
+    let info = task_info(&id, 1, &tenant, &options.limits);
     let job = Job {
         tenant,
         share: 1,
@@ -75,7 +60,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     };
     let runtime = super::runtime()?;
     let report = runtime.block_on(async {
-        let executors = Executors::start(plan).await?;
+        let executors = Executors::start(Plan::alone(image, 1, options.limits)).await?;
         let stop = CancellationToken::new();
         let stop_on_interrupt = stop.clone();
         // Ends with the runtime.

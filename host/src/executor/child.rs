@@ -1,16 +1,14 @@
 //! What goes on in an executor: it enters its room, and then runs the jobs that come in.
 
-use std::collections::HashMap;
-use std::error::Error as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,11 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::lockdown::{self, Entered, LockdownError, Walls};
+use super::runs::Runs;
 use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
-use crate::sandbox::{Calls, Job, Ready, Sandbox};
-
-/// Of each direction, in bytes.
-const BUFFER: usize = 64 << 10;
+use crate::sandbox::{Calls, Job, Ready, Sandbox, SandboxError};
+use crate::telemetry;
 
 /// Where an executor's program is: this one, even if another took its place on the disk.
 pub fn program() -> PathBuf {
@@ -37,8 +34,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The daemon keeps it for its log; there is nobody else to tell.
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "{error}{cause}");
+            let _ = writeln!(std::io::stderr(), "{}", telemetry::chain(&error));
             ExitCode::FAILURE
         }
     }
@@ -71,7 +67,7 @@ fn live() -> Result<(), Failure> {
         let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let _unheeded = heard.map(signal);
         let (read, mut write) = UnixStream::from_std(socket)?.into_split();
-        let mut from = BufReader::with_capacity(BUFFER, read);
+        let mut from = BufReader::with_capacity(wire::BUFFER, read);
         let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {
             return Err(Breach::OutOfTurn.into());
         };
@@ -83,19 +79,9 @@ fn live() -> Result<(), Failure> {
         };
         write.write_all(&wire::frame(&first)).await?;
         let Some(sandbox) = sandbox else { return Ok(()) };
-        let (to, mut out) = mpsc::unbounded_channel();
-        let room = Room { sandbox: Arc::new(sandbox), runs: Arc::default(), to };
-        tokio::spawn(async move {
-            let mut to = BufWriter::with_capacity(BUFFER, write);
-            while let Some(frame) = out.recv().await {
-                to.write_all(&frame).await?;
-                while let Ok(frame) = out.try_recv() {
-                    to.write_all(&frame).await?;
-                }
-                to.flush().await?;
-            }
-            std::io::Result::Ok(())
-        });
+        let (to, messages) = mpsc::unbounded_channel();
+        let room = Room { sandbox, runs: Arc::default(), to };
+        tokio::spawn(wire::write_all(write, messages));
         Ok(room.serve(from).await?)
     })
 }
@@ -105,39 +91,26 @@ fn set_up(hello: Hello, code: File, entered: Entered) -> Result<(Walls, Sandbox)
     if hello.version != wire::VERSION {
         return Err(Breach::Version(hello.version).to_string());
     }
-    let failed = |error: crate::sandbox::SandboxError| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause:#}"));
-        format!("{error}{}", cause.unwrap_or_default())
-    };
+    let failed = |error: SandboxError| telemetry::chain(&error);
     let ready = Ready::load(code, hello.instances, hello.memory).map_err(failed)?;
     let walls = entered.close();
     let sandbox = Sandbox::start(ready, hello.threads as usize).map_err(failed)?;
     Ok((walls, sandbox))
 }
 
-type Frames = mpsc::UnboundedSender<Vec<u8>>;
+type Messages = mpsc::UnboundedSender<FromExecutor>;
 
 /// What an executor holds.
 struct Room {
-    sandbox: Arc<Sandbox>,
-    runs: Arc<Runs>,
-    to: Frames,
+    sandbox: Sandbox,
+    runs: Arc<Runs<Run>>,
+    to: Messages,
 }
-
-#[derive(Default)]
-struct Runs(Mutex<HashMap<RunId, Run>>);
 
 struct Run {
     stop: CancellationToken,
     /// Where the answer to its open call goes.
     answer: Option<oneshot::Sender<Vec<u8>>>,
-}
-
-impl Runs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {
-        // Nothing panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Room {
@@ -172,7 +145,7 @@ impl Room {
         self.sandbox.spawn(job, calls, stop, move |report| {
             runs.lock().remove(&id);
             // It fails only if the daemon is gone, and then nobody needs it.
-            let _ = to.send(wire::frame(&FromExecutor::Ended(id, Box::new(Ended::new(report)))));
+            let _ = to.send(FromExecutor::Ended(id, Box::new(Ended::new(report))));
         });
     }
 }
@@ -180,8 +153,8 @@ impl Room {
 /// Passes a run's calls on to the daemon.
 struct Caller {
     id: RunId,
-    runs: Arc<Runs>,
-    to: Frames,
+    runs: Arc<Runs<Run>>,
+    to: Messages,
 }
 
 impl Calls for Caller {
@@ -190,7 +163,7 @@ impl Calls for Caller {
         if let Some(run) = self.runs.lock().get_mut(&self.id) {
             run.answer = Some(sender);
         }
-        let _ = self.to.send(wire::frame(&FromExecutor::Call(self.id, request)));
+        let _ = self.to.send(FromExecutor::Call(self.id, request));
         // Without a daemon this process ends, before anything notices.
         Box::pin(async move { answer.await.unwrap_or_default() })
     }

@@ -8,6 +8,7 @@ mod child;
 pub mod lockdown;
 mod pool;
 mod process;
+mod runs;
 mod wire;
 
 pub use child::{main, program};

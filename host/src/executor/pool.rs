@@ -18,7 +18,7 @@ use super::wire;
 use crate::config::{Limits, Wall};
 use crate::outcome::{Outcome, Report};
 use crate::sandbox::image::Image;
-use crate::sandbox::{Calls, Job};
+use crate::sandbox::{Calls, Job, at};
 use crate::task::TenantName;
 
 /// What an executor may take, beyond a job's wall limit or beyond being told to stop it,
@@ -48,6 +48,21 @@ pub struct Plan {
     pub limits: Vec<Limits>,
     /// Walls without which an executor is not to be.
     pub require: Vec<Wall>,
+}
+
+impl Plan {
+    /// One executor, for whoever needs no more.
+    pub fn alone(image: Image, instances: u32, limits: Limits) -> Plan {
+        Plan {
+            program: super::program(),
+            image,
+            shared: 1,
+            instances,
+            own: BTreeMap::new(),
+            limits: vec![limits],
+            require: Vec::new(),
+        }
+    }
 }
 
 /// A node's executors can't be had.
@@ -244,13 +259,6 @@ impl Group {
         };
         let (_, process) = self.places.iter().filter_map(room).max_by_key(|(free, _)| *free)?;
         Some(process)
-    }
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,16 +1,15 @@
 //! One executor, as the daemon sees it: a child process that is told to run jobs, and
 //! whatever it says is checked against what it was told. A word out of turn is its end.
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, Command};
@@ -20,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lockdown::Walls;
+use super::runs::Runs;
 use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::config::{Limits, Wall};
 use crate::outcome::Report;
@@ -30,9 +30,6 @@ const READY_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long an executor that closed its end may take to die, and its last words to come.
 const END_LIMIT: Duration = Duration::from_millis(200);
-
-/// Of each direction, in bytes.
-const BUFFER: usize = 64 << 10;
 
 /// What is kept of an executor's last words, in bytes.
 const LAST_WORDS: usize = 2048;
@@ -60,7 +57,8 @@ pub(super) struct Process {
     /// What holds it in, as it said before its first job.
     pub(super) walls: Walls,
     to: mpsc::UnboundedSender<ToExecutor>,
-    runs: Arc<Runs>,
+    /// Whoever waits for one is told when it is over.
+    runs: Runs<Run>,
     next_run: AtomicU64,
     /// Cancelled to end it.
     kill: CancellationToken,
@@ -68,32 +66,22 @@ pub(super) struct Process {
     death: OnceLock<String>,
 }
 
-/// The runs that it has. Whoever waits for one is told when it is over.
-#[derive(Default)]
-struct Runs(Mutex<HashMap<RunId, Run>>);
-
 struct Run {
     limits: Limits,
     started: Instant,
     calls: Arc<dyn Calls>,
     /// The call that it waits for.
-    call: Option<AbortHandle>,
+    call: Option<Call>,
     ended: oneshot::Sender<Report>,
 }
 
-impl Drop for Run {
+/// A call that is being answered.
+struct Call(AbortHandle);
+
+impl Drop for Call {
     fn drop(&mut self) {
         // Nobody waits for the answer any more.
-        if let Some(call) = &self.call {
-            call.abort();
-        }
-    }
-}
-
-impl Runs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {
-        // Nothing panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.abort();
     }
 }
 
@@ -177,7 +165,7 @@ impl Process {
             pid,
             walls,
             to,
-            runs: Arc::default(),
+            runs: Runs::default(),
             next_run: AtomicU64::new(0),
             kill: CancellationToken::new(),
             death: OnceLock::new(),
@@ -218,12 +206,10 @@ impl Process {
             FromExecutor::Ready { .. } | FromExecutor::Failed(_) => Err(Breach::OutOfTurn),
             FromExecutor::Call(id, request) => self.call(id, request),
             FromExecutor::Ended(id, ended) => {
-                let mut run = self.runs.lock().remove(&id).ok_or(Breach::NotItsRun)?;
-                let checked = ended.check(&run.limits, run.started.elapsed());
-                let (ended, _) = oneshot::channel();
-                let ended = std::mem::replace(&mut run.ended, ended);
+                let run = self.runs.lock().remove(&id).ok_or(Breach::NotItsRun)?;
+                let report = ended.check(&run.limits, run.started.elapsed())?;
                 // Whoever waited may have gone.
-                let _ = ended.send(checked?);
+                let _ = run.ended.send(report);
                 Ok(())
             }
         }
@@ -232,7 +218,7 @@ impl Process {
     fn call(&self, id: RunId, request: Vec<u8>) -> Result<(), Breach> {
         let mut runs = self.runs.lock();
         let run = runs.get_mut(&id).ok_or(Breach::NotItsRun)?;
-        if run.call.as_ref().is_some_and(|call| !call.is_finished()) {
+        if run.call.as_ref().is_some_and(|call| !call.0.is_finished()) {
             return Err(Breach::OutOfTurn);
         }
         let (calls, to) = (run.calls.clone(), self.to.clone());
@@ -241,7 +227,7 @@ impl Process {
             // It died meanwhile.
             let _ = to.send(ToExecutor::Answer(id, answer));
         });
-        run.call = Some(call.abort_handle());
+        run.call = Some(Call(call.abort_handle()));
         Ok(())
     }
 }
@@ -278,7 +264,9 @@ impl Watch {
                 ReadError::Io(error) => format!("cannot be heard: {error}"),
             }),
             // It closes its end as it dies: how it died says more.
-            _ = tell(write, jobs) => None,
+            // What waits to be written is bounded by its runs: each is started once, stopped
+            // once, and waits for one answer.
+            _ = wire::write_all(write, jobs) => None,
             () = process.kill.cancelled() => Some("did not do as it was told".to_owned()),
         };
         let death = Death::of(process.pid, &mut child, last_words, broken).await;
@@ -290,24 +278,9 @@ impl Watch {
 }
 
 async fn listen(read: OwnedReadHalf, process: &Process, longest: u64) -> Result<(), ReadError> {
-    let mut from = BufReader::with_capacity(BUFFER, read);
+    let mut from = BufReader::with_capacity(wire::BUFFER, read);
     while let Some(message) = wire::read(&mut from, longest).await? {
         process.take(message)?;
-    }
-    Ok(())
-}
-
-/// Tells the executor what it is to do. What waits here is bounded by its runs: each is
-/// started once, stopped once, and waits for one answer.
-async fn tell(write: OwnedWriteHalf, mut jobs: Jobs) -> std::io::Result<()> {
-    let mut to = BufWriter::with_capacity(BUFFER, write);
-    while let Some(message) = jobs.recv().await {
-        to.write_all(&wire::frame(&message)).await?;
-        // What else there is goes with it.
-        while let Ok(message) = jobs.try_recv() {
-            to.write_all(&wire::frame(&message)).await?;
-        }
-        to.flush().await?;
     }
     Ok(())
 }

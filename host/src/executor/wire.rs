@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufWriter};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::lockdown::Walls;
 use crate::config::Limits;
@@ -23,6 +25,9 @@ pub(super) const VERSION: u32 = 1;
 
 /// Room in a message for all but what the limits bound.
 const OVERHEAD: u64 = 64 << 10;
+
+/// Buffer of each direction, in bytes.
+pub(super) const BUFFER: usize = 64 << 10;
 
 /// Bytes that are read before the claimed rest of a frame is believed in.
 const CHUNK: usize = 64 << 10;
@@ -155,6 +160,23 @@ pub(super) async fn read<M: DeserializeOwned>(
         Ok((message, [])) => Ok(Some(message)),
         _ => Err(Breach::Undecodable.into()),
     }
+}
+
+/// Writes messages as they come, until there are no more to come.
+pub(super) async fn write_all<M: Serialize>(
+    to: OwnedWriteHalf,
+    mut messages: UnboundedReceiver<M>,
+) -> io::Result<()> {
+    let mut to = BufWriter::with_capacity(BUFFER, to);
+    while let Some(message) = messages.recv().await {
+        to.write_all(&frame(&message)).await?;
+        // What else there is goes with it.
+        while let Ok(message) = messages.try_recv() {
+            to.write_all(&frame(&message)).await?;
+        }
+        to.flush().await?;
+    }
+    Ok(())
 }
 
 /// The longest message of an executor whose jobs have these limits.

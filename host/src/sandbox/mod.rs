@@ -33,9 +33,10 @@ use self::fair::Cores;
 use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
+pub(crate) use self::wait::at;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};
-use crate::task::{Code, Task, TenantName};
+use crate::task::{Code, Task, TaskId, TenantName};
 
 /// Longest message of an exception, and longest traceback, in bytes.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
@@ -98,12 +99,7 @@ impl Job {
             }
         };
         let envelope = &task.envelope;
-        let info = TaskInfo {
-            id: envelope.id.as_str().to_owned(),
-            attempt: envelope.attempt,
-            tenant: envelope.tenant.as_str().to_owned(),
-            wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
-        };
+        let info = task_info(&envelope.id, envelope.attempt, &envelope.tenant, &limits);
         Job {
             tenant: envelope.tenant.clone(),
             share,
@@ -113,6 +109,16 @@ impl Job {
             kwargs: task.kwargs.clone(),
             limits,
         }
+    }
+}
+
+/// What a script may know of its task.
+pub fn task_info(id: &TaskId, attempt: u32, tenant: &TenantName, limits: &Limits) -> TaskInfo {
+    TaskInfo {
+        id: id.as_str().to_owned(),
+        attempt,
+        tenant: tenant.as_str().to_owned(),
+        wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
