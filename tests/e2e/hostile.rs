@@ -47,8 +47,8 @@ const ALONE: usize = 500;
 /// How often each canary is set and looked for.
 const ROUNDS: usize = 6;
 
-/// Each of these tests wants the machine to itself.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Each of the tests that load the machine or measure it wants it to itself.
+pub(crate) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A tenant of hostile scripts, by which a header says what limits its script needs.
 struct Profile {

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -14,6 +15,7 @@ use roh_tests::rabbit::Rabbit;
 use serde_json::{Value, json};
 
 use crate::amqp::{Client, run, unique};
+use crate::hostile::ONE_AT_A_TIME;
 
 crate::tests![
     two_floods_share_slots_and_cores_by_share_and_a_third_gets_in,
@@ -31,6 +33,7 @@ async fn ask(client: &Client, exchange: &str, replies: &str, task: &Value) -> Va
 }
 
 fn two_floods_share_slots_and_cores_by_share_and_a_third_gets_in(rabbit: &Rabbit) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seconds = std::env::var("ROH_FLOOD_SECONDS").ok().and_then(|text| text.parse().ok());
     let flood = seconds.map_or(FLOOD, Duration::from_secs);
     let name = unique("floods");
@@ -38,7 +41,8 @@ fn two_floods_share_slots_and_cores_by_share_and_a_third_gets_in(rabbit: &Rabbit
     (settings.watermark, settings.waiting_limit) = (8, 64);
     // The two ends of a kind: one flood of tasks that are soon over, one of tasks that take
     // all that they may.
-    let loops = "[tenant.limits]\ncpu = \"400ms\"";
+    // Both are short against the flood: a task's time counts at its end, all of it.
+    let loops = "[tenant.limits]\ncpu = \"100ms\"";
     settings.more = "[[tenant]]\nname = \"default\"\n".to_owned()
         + &source_and_tenant(&name, "one", &format!("share = 1\n{loops}"))
         + &source_and_tenant(&name, "three", &format!("share = 3\n{loops}"));
