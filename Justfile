@@ -70,5 +70,9 @@ test: setup build
     @echo "test: end-to-end tests" >&2
     cargo test --release --locked -p roh-tests
 
+# Measures what the second wall adds to a task's time (a minute)
+bench-wall: build
+    {{ target }}/release/roh-bench-wall
+
 # What CI runs
 ci: check test

@@ -24,6 +24,7 @@ crate::tests![
     no_task_is_lost_when_executors_are_killed_under_load,
     an_executor_that_lies_harms_nothing_but_its_own_runs,
     a_stopped_executor_is_given_up,
+    an_executor_leaves_a_services_signals_to_its_daemon,
 ];
 
 const LONG: Duration = Duration::from_secs(300);
@@ -118,6 +119,22 @@ fn count(ended: Option<Ended>, true_ones: &mut u32, crashed: &mut u32) {
         // It may say of its own run whatever such a run can come to.
         _ => {}
     }
+}
+
+fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
+    let limits = Limits::default();
+    run(async move {
+        let executors = Executors::start(plan(roh(), limits)).await.unwrap();
+        let [pid] = executors.pids()[..] else { panic!("one executor") };
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+            kill_process(rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(), signal)
+                .unwrap();
+            let job = doubled(2, limits);
+            let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
+            assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{signal:?}: {report:?}");
+        }
+        assert_eq!(executors.pids(), [pid]);
+    });
 }
 
 /// One that does not so much as die.

@@ -9,7 +9,8 @@
 //! says how the former ends, `distinct` that no two results of the latter may be the same.
 //!
 //! `crashed` is for scripts that break the interpreter from within, by bytecode made by hand
-//! or objects that nothing initialised: Python can't raise what it does not survive.
+//! or objects that nothing initialised: Python can't raise what it does not survive. What
+//! such bytecode does differs from one build of the interpreter to the next.
 //!
 //! To run it alone: `cargo test -p roh-tests --release hostile`.
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +66,10 @@ fn live() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     socket.set_nonblocking(true)?;
     runtime.block_on(async move {
+        // A service manager, or a terminal, tells all processes at once: it is the daemon
+        // that heeds it, and lets tasks end. Who listens is not ended by default.
+        let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let _unheeded = heard.map(signal);
         let (read, mut write) = UnixStream::from_std(socket)?.into_split();
         let mut from = BufReader::with_capacity(BUFFER, read);
         let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {

@@ -210,10 +210,13 @@ async fn tells_apart_how_an_instance_breaks() {
     assert_eq!((name, reason.as_str()), ("out-of-memory", "memory limit of 1.0 MiB reached"));
     let (name, reason) = status("(unreachable)").await;
     assert!(name == "crashed" && reason.contains("unreachable"), "{name}: {reason}");
-    // It panicked for another reason, though it had reached its memory limit before.
-    let panic = "(call $grow) (call $panicked (i32.const 48) (i32.const 8)) (unreachable)";
+    let panic = "(call $panicked (i32.const 48) (i32.const 8)) (unreachable)";
     let (name, reason) = status(panic).await;
     assert!(name == "crashed" && reason.contains("it broke"), "{name}: {reason}");
+    // Whatever panics once memory has run out does so for want of it.
+    let panic = "(call $grow) (call $panicked (i32.const 48) (i32.const 8)) (unreachable)";
+    let (name, reason) = status(panic).await;
+    assert!(name == "out-of-memory", "{name}: {reason}");
     let (name, reason) = status("(call $deeper) (i64.const 0)").await;
     assert!(name == "failed" && reason.starts_with("RecursionError"), "{name}: {reason}");
     // The other stack, in memory: below its end there is nothing, and only then it is that.

@@ -1,5 +1,5 @@
 # More arguments than variables.
-# expect: crashed
+# expect: crashed|failed
 def victim(a, b):
     return a
 

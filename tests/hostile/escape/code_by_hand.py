@@ -1,5 +1,5 @@
 # A code object from nothing, with too little of everything.
-# expect: failed
+# expect: failed|crashed
 import types
 
 

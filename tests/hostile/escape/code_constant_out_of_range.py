@@ -1,5 +1,5 @@
 # The constant number 200 of one.
-# expect: crashed
+# expect: crashed|failed
 import dis
 
 

@@ -1,6 +1,5 @@
 # A closure without its cells.
-# expect: failed
-# error: TypeError
+# expect: failed|crashed
 import types
 
 

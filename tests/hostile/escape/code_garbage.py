@@ -1,5 +1,5 @@
 # Random bytes in the place of bytecode.
-# expect: failed|timeout|out-of-memory|succeeded
+# expect: failed|timeout|out-of-memory|succeeded|crashed
 import random
 
 

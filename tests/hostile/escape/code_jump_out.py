@@ -1,5 +1,5 @@
 # Jumps out of the code.
-# expect: crashed
+# expect: crashed|failed
 import dis
 
 

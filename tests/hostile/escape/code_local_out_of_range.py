@@ -1,5 +1,5 @@
 # The local variable number 200 of none.
-# expect: crashed
+# expect: crashed|failed
 import dis
 
 

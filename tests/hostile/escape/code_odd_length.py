@@ -1,5 +1,5 @@
 # Bytecode of a length that no bytecode has.
-# expect: crashed
+# expect: crashed|failed
 def victim():
     return 1
 

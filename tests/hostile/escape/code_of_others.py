@@ -1,6 +1,5 @@
 # The code of the standard library, replaced in place.
-# expect: failed
-# error: ValueError
+# expect: failed|crashed
 import traceback
 
 

@@ -1,5 +1,5 @@
 # Puts on a stack that has no room.
-# expect: crashed
+# expect: crashed|failed
 import dis
 
 

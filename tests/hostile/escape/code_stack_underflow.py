@@ -1,5 +1,5 @@
 # Takes from an empty stack.
-# expect: crashed
+# expect: crashed|failed
 import dis
 
 
