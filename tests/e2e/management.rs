@@ -14,11 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::amqp::{Client, SOON, run, unique};
-use crate::daemon::ask;
 use crate::executor::plan;
 
 crate::tests![
     what_the_replies_of_two_tenants_tell_adds_up_in_the_metrics,
+    metrics_tell_how_the_node_is,
     a_running_task_shows_its_progress_and_an_ended_one_its_usage,
     executors_that_can_not_be_started_are_said_to_be_missing,
 ];
@@ -31,20 +31,54 @@ fn metrics(daemon: &Daemon) -> BTreeMap<String, f64> {
     values.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
 }
 
+/// Sends all of these tasks, and waits for their replies.
+fn replies(rabbit: &Rabbit, exchange: &str, tasks: &[&Value]) -> Vec<Value> {
+    let mut replies = Vec::new();
+    run(async {
+        let client = Client::connect(rabbit).await;
+        let queue = client.reply_queue().await;
+        for task in tasks {
+            let of = BasicProperties::default().with_reply_to(queue.as_str().into());
+            client.publish(exchange, "", task.to_string().as_bytes(), of).await;
+        }
+        for _ in tasks {
+            let reply = client.take(&queue).await.delivery.data;
+            replies.push(serde_json::from_slice(&reply).expect("a reply"));
+        }
+        client.close().await;
+    });
+    replies
+}
+
+const PRINTS: &str = "import time
+def main():
+    print('x' * 100)
+    time.sleep(0.05)
+";
+const COMPUTES: &str = "import roh, time
+def main():
+    roh.progress(1)
+    time.sleep(0.1)
+    return sum(range(100_000))
+";
+const RAISES: &str = "def main():
+    raise ValueError
+";
+
 fn what_the_replies_of_two_tenants_tell_adds_up_in_the_metrics(rabbit: &Rabbit) {
     let name = unique("metrics");
     let mut settings = Settings::new("node-a", &rabbit.url(), &name);
     settings.more = format!(
         "[[source]]\nexchange = \"{name}.acme\"\nqueue = \"{name}.acme\"\ntenant = \"acme\"\n"
     );
-    let mut daemon = Daemon::start(&settings);
+    // So that most of them wait.
+    settings.watermark = 1;
+    let daemon = Daemon::start(&settings);
     let before = metrics(&daemon);
     assert_eq!(before[r#"roh_tasks_total{tenant="acme",status="succeeded"}"#], 0.0);
 
-    let prints =
-        json!({"script": "import time\ndef main():\n    print('x' * 100)\n    time.sleep(0.05)\n"});
-    let computes = json!({"script": "import roh\ndef main():\n    roh.progress(1)\n    return sum(range(100_000))\n"});
-    let raises = json!({"script": "def main():\n    raise ValueError\n"});
+    let [prints, computes, raises] =
+        [PRINTS, COMPUTES, RAISES].map(|script| json!({"script": script}));
     let malformed = json!({"no": "task"});
     let acme = format!("{name}.acme");
     for (tenant, exchange, tasks) in [
@@ -53,9 +87,7 @@ fn what_the_replies_of_two_tenants_tell_adds_up_in_the_metrics(rabbit: &Rabbit) 
     ] {
         let (mut statuses, mut used) = (BTreeMap::new(), BTreeMap::new());
         let mut memory = 0.0_f64;
-        for task in tasks {
-            let of = BasicProperties::default();
-            let reply = ask(rabbit, exchange, task.to_string().as_bytes(), of);
+        for reply in replies(rabbit, exchange, &tasks) {
             let status = reply["status"].as_str().expect("a status").to_owned();
             *statuses.entry(status).or_insert(0.0) += 1.0;
             let usage = |key: &str| reply["usage"][key].as_f64().expect("a number");
@@ -87,9 +119,13 @@ fn what_the_replies_of_two_tenants_tell_adds_up_in_the_metrics(rabbit: &Rabbit) 
     let now = metrics(&daemon);
     assert_eq!(now[r#"roh_host_calls_total{tenant="acme"}"#], 2.0);
     assert_eq!(now[r#"roh_tasks_total{tenant="default",status="invalid"}"#], 1.0);
+}
+
+fn metrics_tell_how_the_node_is(rabbit: &Rabbit) {
+    let mut daemon = Daemon::start(&Settings::new("node-a", &rabbit.url(), &unique("vitals")));
+    let now = metrics(&daemon);
     assert_eq!((now["roh_connected"], now["roh_watermark"]), (1.0, 4.0));
     assert_eq!((now["roh_executors"], now["roh_executor_restarts_total"]), (1.0, 0.0));
-
     let [executor] = daemon.executors()[..] else { panic!("one executor") };
     kill_process(executor, Signal::KILL).expect("it is ours");
     let replaced = poll(SOON, || {
