@@ -64,7 +64,7 @@ fn no_task_is_lost_when_executors_are_killed_under_load(rabbit: &Rabbit) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-fn plan(program: std::path::PathBuf, limits: Limits) -> Plan {
+pub(crate) fn plan(program: std::path::PathBuf, limits: Limits) -> Plan {
     Plan { program, ..Plan::alone(image(), 4, limits) }
 }
 

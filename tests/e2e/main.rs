@@ -12,6 +12,7 @@ mod daemon;
 mod executor;
 mod hostile;
 mod image;
+mod management;
 mod node;
 #[cfg(target_os = "linux")]
 mod room;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         bad_input::TESTS,
         cli::TESTS,
         image::TESTS,
+        management::TESTS,
         #[cfg(target_os = "linux")]
         room::TESTS,
         run::TESTS,
