@@ -4,7 +4,10 @@
 //! It knows nothing of Python, of wasmtime or of the broker. A change to anything
 //! in here is a change of [`ABI_VERSION`].
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Version of this boundary. An image that was built for another one is refused.
 pub const ABI_VERSION: u32 = 2;
@@ -210,13 +213,44 @@ pub struct HttpRequest {
     pub method: String,
     /// Absolute, `http` or `https`.
     pub url: String,
-    /// In this order; names may repeat.
+    /// In this order; names may repeat. [`MAX_HEADERS`] of them at most.
+    #[serde(deserialize_with = "few")]
     pub headers: Vec<(String, String)>,
     /// Empty for none.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
     /// Lowers the host's own limit.
     pub timeout_ms: Option<u32>,
+}
+
+/// Headers of an [`HttpRequest`] at most. In memory, each takes many times what it takes in
+/// a message.
+pub const MAX_HEADERS: usize = 1000;
+
+/// Decodes no more than [`MAX_HEADERS`].
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<(String, String)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{MAX_HEADERS} headers at most")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            let mut headers = Vec::new();
+            while let Some(header) = seq.next_element()? {
+                if headers.len() == MAX_HEADERS {
+                    return Err(S::Error::invalid_length(headers.len() + 1, &self));
+                }
+                headers.push(header);
+            }
+            Ok(headers)
+        }
+    }
+
+    from.deserialize_seq(Few)
 }
 
 /// The answer to an [`HttpRequest`].
@@ -309,10 +343,30 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeError;
 
-impl std::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not a message of ABI version {ABI_VERSION}")
     }
 }
 
 impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_too_many_headers_is_none() {
+        for (count, is_one) in [(MAX_HEADERS, true), (MAX_HEADERS + 1, false)] {
+            let request = Request::Http(HttpRequest {
+                method: "GET".into(),
+                url: "http://x".into(),
+                headers: vec![(String::new(), String::new()); count],
+                body: Vec::new(),
+                timeout_ms: None,
+            });
+            let decoded = decode::<Request>(&encode(&request));
+            assert_eq!(decoded.is_ok(), is_one, "{count}");
+        }
+    }
+}

@@ -27,7 +27,8 @@ use crate::telemetry;
 
 /// What a node waits for beyond its drain timeout: interrupts to be heeded, and the
 /// broker to confirm what is being settled. What it does not get by then is redelivered.
-const GRACE: Duration = Duration::from_secs(10);
+/// Longer than an executor may take to heed them.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// What the node is told.
 #[derive(Debug)]

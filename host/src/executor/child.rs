@@ -79,7 +79,7 @@ fn live() -> Result<(), Failure> {
         };
         write.write_all(&wire::frame(&first)).await?;
         let Some(sandbox) = sandbox else { return Ok(()) };
-        let (to, messages) = mpsc::unbounded_channel();
+        let (to, messages) = mpsc::channel(wire::unwritten(hello.instances));
         let room = Room { sandbox, runs: Arc::default(), to };
         tokio::spawn(wire::write_all(write, messages));
         Ok(room.serve(from).await?)
@@ -98,7 +98,7 @@ fn set_up(hello: Hello, code: File, entered: Entered) -> Result<(Walls, Sandbox)
     Ok((walls, sandbox))
 }
 
-type Messages = mpsc::UnboundedSender<FromExecutor>;
+type Messages = mpsc::Sender<FromExecutor>;
 
 /// What an executor holds.
 struct Room {
@@ -145,7 +145,7 @@ impl Room {
         self.sandbox.spawn(job, calls, stop, move |report| {
             runs.lock().remove(&id);
             // It fails only if the daemon is gone, and then nobody needs it.
-            let _ = to.send(FromExecutor::Ended(id, Box::new(Ended::new(report))));
+            let _ = to.try_send(FromExecutor::Ended(id, Box::new(Ended::new(report))));
         });
     }
 }
@@ -163,7 +163,7 @@ impl Calls for Caller {
         if let Some(run) = self.runs.lock().get_mut(&self.id) {
             run.answer = Some(sender);
         }
-        let _ = self.to.send(FromExecutor::Call(self.id, request));
+        let _ = self.to.try_send(FromExecutor::Call(self.id, request));
         // Without a daemon this process ends, before anything notices.
         Box::pin(async move { answer.await.unwrap_or_default() })
     }

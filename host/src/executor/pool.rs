@@ -222,9 +222,10 @@ impl Group {
             if let Some(process) = self.free() {
                 match process.run(job, calls.clone()) {
                     Ok(running) => break running,
-                    // It died just now.
                     Err(back) => job = back,
                 }
+                // It died just now; another may have room.
+                continue;
             }
             // Cancel-safe: nothing was handed over yet.
             tokio::select! {
@@ -253,7 +254,7 @@ impl Group {
     /// The live executor with the most room, if one has any.
     fn free(&self) -> Option<Arc<Process>> {
         let room = |place: &Place| {
-            let process = place.live()?;
+            let process = place.live().filter(|process| process.takes_jobs())?;
             let free = (place.instances as usize).checked_sub(process.running())?;
             (free > 0).then_some((free, process))
         };

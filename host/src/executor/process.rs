@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
@@ -28,11 +29,15 @@ use crate::sandbox::{Calls, Job};
 /// How long an executor may take to get ready.
 const READY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long an executor that closed its end may take to die, and its last words to come.
+/// How long an executor that closed its end, or was killed, may take to die, and its last
+/// words to come.
 const END_LIMIT: Duration = Duration::from_millis(200);
 
 /// What is kept of an executor's last words, in bytes.
 const LAST_WORDS: usize = 2048;
+
+/// What is read of its words in all, in bytes: one that talks on is not listened to.
+const WORDS: u64 = 1 << 20;
 
 /// Why an executor could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +52,7 @@ pub enum StartError {
     Wall { wall: Wall, why: String },
 }
 
-type Jobs = mpsc::UnboundedReceiver<ToExecutor>;
+type Jobs = mpsc::Receiver<ToExecutor>;
 type Tail = JoinHandle<String>;
 
 /// A live executor.
@@ -56,12 +61,15 @@ pub(super) struct Process {
     pub(super) pid: u32,
     /// What holds it in, as it said before its first job.
     pub(super) walls: Walls,
-    to: mpsc::UnboundedSender<ToExecutor>,
+    /// Bounded: an executor can end runs, and ask for more, without reading a word.
+    to: mpsc::Sender<ToExecutor>,
     /// Whoever waits for one is told when it is over.
     runs: Runs<Run>,
     next_run: AtomicU64,
     /// Cancelled to end it.
     kill: CancellationToken,
+    /// Why it was ended, if it was.
+    fault: OnceLock<&'static str>,
     /// How it ended, once it has.
     death: OnceLock<String>,
 }
@@ -70,6 +78,8 @@ struct Run {
     limits: Limits,
     started: Instant,
     calls: Arc<dyn Calls>,
+    /// How many calls it made.
+    made: u32,
     /// The call that it waits for.
     call: Option<Call>,
     ended: oneshot::Sender<Report>,
@@ -101,8 +111,17 @@ pub(super) struct Watch {
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
     jobs: Jobs,
-    process: Arc<Process>,
+    process: Watched,
     longest: u64,
+}
+
+/// A process that is watched: when that ends, so do its runs, and what is done for them.
+struct Watched(Arc<Process>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.runs.lock().clear();
+    }
 }
 
 /// A run that was handed to an executor.
@@ -123,6 +142,8 @@ impl Process {
     ) -> Result<(Arc<Process>, Watch), StartError> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        // The kernel kills it when this thread ends, so this must be one of the runtime's own,
+        // which last; `clippy.toml` keeps them from being given away.
         let mut child = Command::new(program)
             .arg("executor")
             .env_clear()
@@ -160,19 +181,38 @@ impl Process {
                 return Err(StartError::NotReady(format!("it {how}: {last_words}")));
             }
         };
-        let (to, jobs) = mpsc::unbounded_channel();
-        let process = Arc::new(Process {
+        let (process, jobs) = Process::new(pid, walls, instances);
+        let watch = Watch {
+            child,
+            last_words,
+            read,
+            write,
+            jobs,
+            process: Watched(process.clone()),
+            longest,
+        };
+        Ok((process, watch))
+    }
+
+    /// Whether it still takes jobs.
+    pub(super) fn takes_jobs(&self) -> bool {
+        !self.to.is_closed()
+    }
+
+    /// One of which nothing is known yet, and what is to be written to it.
+    fn new(pid: u32, walls: Walls, instances: u32) -> (Arc<Process>, Jobs) {
+        let (to, jobs) = mpsc::channel(wire::unwritten(instances));
+        let process = Process {
             pid,
             walls,
             to,
             runs: Runs::default(),
             next_run: AtomicU64::new(0),
             kill: CancellationToken::new(),
+            fault: OnceLock::new(),
             death: OnceLock::new(),
-        });
-        let watch =
-            Watch { child, last_words, read, write, jobs, process: process.clone(), longest };
-        Ok((process, watch))
+        };
+        (Arc::new(process), jobs)
     }
 
     /// Hands it a job, unless it is dead. The run counts until it is known to be over.
@@ -183,16 +223,41 @@ impl Process {
     ) -> Result<Running, Box<Job>> {
         let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
         let (sender, ended) = oneshot::channel();
-        let run =
-            Run { limits: job.limits, started: Instant::now(), calls, call: None, ended: sender };
+        let run = Run {
+            limits: job.limits,
+            started: Instant::now(),
+            calls,
+            made: 0,
+            call: None,
+            ended: sender,
+        };
         self.runs.lock().insert(id, run);
-        match self.to.send(ToExecutor::Run(id, job)) {
-            Err(mpsc::error::SendError(ToExecutor::Run(_, job))) => {
+        match self.tell(ToExecutor::Run(id, job)) {
+            Err(ToExecutor::Run(_, job)) => {
                 self.runs.lock().remove(&id);
                 Err(job)
             }
             _ => Ok(Running { id, process: self.clone(), ended }),
         }
+    }
+
+    /// Has a message written to it, unless it is dead; gives it back if so. One that does
+    /// not listen is as good as dead.
+    fn tell(&self, message: ToExecutor) -> Result<(), ToExecutor> {
+        self.to.try_send(message).map_err(|error| match error {
+            TrySendError::Closed(message) => message,
+            TrySendError::Full(message) => {
+                self.end("does not listen");
+                message
+            }
+        })
+    }
+
+    /// Ends it, for the reason that finishes the sentence "its executor …".
+    fn end(&self, why: &'static str) {
+        // The first reason is the reason.
+        let _ = self.fault.set(why);
+        self.kill.cancel();
     }
 
     /// How many runs it has.
@@ -201,7 +266,7 @@ impl Process {
     }
 
     /// Takes a message in.
-    fn take(&self, message: FromExecutor) -> Result<(), Breach> {
+    fn take(self: &Arc<Process>, message: FromExecutor) -> Result<(), Breach> {
         match message {
             FromExecutor::Ready { .. } | FromExecutor::Failed(_) => Err(Breach::OutOfTurn),
             FromExecutor::Call(id, request) => self.call(id, request),
@@ -215,17 +280,25 @@ impl Process {
         }
     }
 
-    fn call(&self, id: RunId, request: Vec<u8>) -> Result<(), Breach> {
+    fn call(self: &Arc<Process>, id: RunId, request: Vec<u8>) -> Result<(), Breach> {
         let mut runs = self.runs.lock();
         let run = runs.get_mut(&id).ok_or(Breach::NotItsRun)?;
-        if run.call.as_ref().is_some_and(|call| !call.0.is_finished()) {
+        if run.call.is_some() {
             return Err(Breach::OutOfTurn);
         }
-        let (calls, to) = (run.calls.clone(), self.to.clone());
+        if run.made >= run.limits.calls {
+            return Err(Breach::BeyondLimits("its calls"));
+        }
+        run.made += 1;
+        let (calls, process) = (run.calls.clone(), self.clone());
         let call = tokio::spawn(async move {
             let answer = calls.answer(request).await;
-            // It died meanwhile.
-            let _ = to.send(ToExecutor::Answer(id, answer));
+            let mut runs = process.runs.lock();
+            let Some(run) = runs.get_mut(&id) else { return };
+            // Before it can know the answer, and ask again.
+            run.call = None;
+            // If it is dead, its runs end.
+            let _ = process.tell(ToExecutor::Answer(id, answer));
         });
         run.call = Some(Call(call.abort_handle()));
         Ok(())
@@ -241,14 +314,14 @@ impl Running {
 
     /// Ends the executor, as it does not do what it should.
     pub(super) async fn give_up(mut self) -> Result<Report, String> {
-        self.process.kill.cancel();
+        self.process.end("did not do as it was told");
         self.ended().await
     }
 
     /// Has it end before its time.
     pub(super) fn stop(&self) {
         // If the executor is dead, so is the run.
-        let _ = self.process.to.send(ToExecutor::Stop(self.id));
+        let _ = self.process.tell(ToExecutor::Stop(self.id));
     }
 }
 
@@ -257,27 +330,31 @@ impl Watch {
     /// over then.
     pub(super) async fn ended(self) -> Death {
         let Watch { mut child, last_words, read, write, jobs, process, longest } = self;
+        let process = &process.0;
         // Not cancel-safe, none of them, and none is gone on with.
         let broken = tokio::select! {
-            read = listen(read, &process, longest) => read.err().map(|error| match error {
+            read = listen(read, process, longest) => read.err().map(|error| match error {
                 ReadError::Breach(breach) => format!("broke the rules: {breach}"),
                 ReadError::Io(error) => format!("cannot be heard: {error}"),
             }),
             // It closes its end as it dies: how it died says more.
-            // What waits to be written is bounded by its runs: each is started once, stopped
-            // once, and waits for one answer.
             _ = wire::write_all(write, jobs) => None,
-            () = process.kill.cancelled() => Some("did not do as it was told".to_owned()),
+            () = process.kill.cancelled() => {
+                process.fault.get().map(|&fault| fault.to_owned())
+            }
         };
         let death = Death::of(process.pid, &mut child, last_words, broken).await;
         // Set once: here.
         let _ = process.death.set(death.how.clone());
-        process.runs.lock().clear();
         death
     }
 }
 
-async fn listen(read: OwnedReadHalf, process: &Process, longest: u64) -> Result<(), ReadError> {
+async fn listen(
+    read: OwnedReadHalf,
+    process: &Arc<Process>,
+    longest: u64,
+) -> Result<(), ReadError> {
     let mut from = BufReader::with_capacity(wire::BUFFER, read);
     while let Some(message) = wire::read(&mut from, longest).await? {
         process.take(message)?;
@@ -293,19 +370,19 @@ impl Death {
             // If that fails, it is dead already.
             let _ = child.start_kill();
         }
-        let ended = match timeout(END_LIMIT, child.wait()).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                let _ = child.start_kill();
-                child.wait().await
-            }
-        };
+        let mut ended = timeout(END_LIMIT, child.wait()).await;
+        if ended.is_err() {
+            let _ = child.start_kill();
+            ended = timeout(END_LIMIT, child.wait()).await;
+        }
         let how = broken.unwrap_or_else(|| match ended {
-            Ok(status) => match status.signal() {
+            Ok(Ok(status)) => match status.signal() {
                 Some(signal) => format!("was ended by signal {signal}"),
                 None => format!("ended with {status}"),
             },
-            Err(error) => format!("ended, nobody knows how: {error}"),
+            Ok(Err(error)) => format!("ended, nobody knows how: {error}"),
+            // The kernel may hold it for a while: whoever waits for its runs need not.
+            Err(_) => "was killed and has not died yet".to_owned(),
         });
         let last_words = timeout(END_LIMIT, last_words).await;
         let last_words = last_words.ok().and_then(Result::ok).unwrap_or_default();
@@ -314,11 +391,72 @@ impl Death {
 }
 
 /// The end of what an executor writes on standard error: nothing, unless it panics.
-async fn tail(mut stderr: ChildStderr) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+async fn tail(stderr: ChildStderr) -> String {
+    let (mut stderr, mut kept, mut buffer) = (stderr.take(WORDS), Vec::new(), [0; 1024]);
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         kept.extend_from_slice(&buffer[..read]);
         kept.drain(..kept.len().saturating_sub(LAST_WORDS));
     }
     String::from_utf8_lossy(&kept).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lockdown::Applied;
+    use super::super::wire::Ended;
+    use super::*;
+    use crate::outcome::Outcome;
+    use crate::sandbox::NoCalls;
+    use crate::sandbox::tests::job;
+
+    const INSTANCES: u32 = 2;
+
+    /// An executor that nobody started, and what it would read.
+    fn process() -> (Arc<Process>, Jobs) {
+        let walls =
+            Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
+        Process::new(0, walls, INSTANCES)
+    }
+
+    fn stopped(id: u64) -> FromExecutor {
+        let report = Report::not_run(Outcome::Stopped);
+        FromExecutor::Ended(RunId(id), Box::new(Ended::new(report)))
+    }
+
+    #[tokio::test]
+    async fn one_that_ends_runs_without_reading_of_them_is_not_listening() {
+        let (process, _unread) = process();
+        let mut handed = 0;
+        let refused = loop {
+            match process.run(Box::new(job(Limits::default())), Arc::new(NoCalls)) {
+                Ok(_) => process.take(stopped(handed)).expect("its run"),
+                Err(_) => break handed,
+            }
+            handed += 1;
+        };
+        assert_eq!(refused as usize, wire::unwritten(INSTANCES));
+        assert!(process.kill.is_cancelled());
+        assert_eq!(process.fault.get(), Some(&"does not listen"));
+        assert_eq!(process.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_run_has_one_call_open_and_no_more_calls_than_its_limit() {
+        let (process, mut to_executor) = process();
+        let limits = Limits { calls: 100, ..Limits::default() };
+        let _running = process.run(Box::new(job(limits)), Arc::new(NoCalls)).expect("alive");
+        assert!(matches!(to_executor.recv().await, Some(ToExecutor::Run(RunId(0), _))));
+        let call = || FromExecutor::Call(RunId(0), Vec::new());
+        for _ in 0..limits.calls {
+            process.take(call()).expect("the one before is answered");
+            // The daemon's side of it has not run yet.
+            assert!(matches!(process.take(call()), Err(Breach::OutOfTurn)));
+            assert!(matches!(to_executor.recv().await, Some(ToExecutor::Answer(RunId(0), _))));
+        }
+        assert!(matches!(process.take(call()), Err(Breach::BeyondLimits(_))));
+        let other = FromExecutor::Call(RunId(1), Vec::new());
+        assert!(matches!(process.take(other), Err(Breach::NotItsRun)));
+        process.take(stopped(0)).expect("its run");
+        assert!(matches!(process.take(stopped(0)), Err(Breach::NotItsRun)));
+    }
 }

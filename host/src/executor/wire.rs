@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufWriter};
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 
 use super::lockdown::Walls;
 use crate::config::Limits;
@@ -162,10 +162,17 @@ pub(super) async fn read<M: DeserializeOwned>(
     }
 }
 
+/// How many messages can wait to be written to an executor that keeps to the rules, and by
+/// it: for each instance the end of a run and the answer to its call, and the next run with
+/// its end. That one has no call open before all of them were read.
+pub(super) fn unwritten(instances: u32) -> usize {
+    4 * (instances as usize).max(1)
+}
+
 /// Writes messages as they come, until there are no more to come.
 pub(super) async fn write_all<M: Serialize>(
     to: OwnedWriteHalf,
-    mut messages: UnboundedReceiver<M>,
+    mut messages: Receiver<M>,
 ) -> io::Result<()> {
     let mut to = BufWriter::with_capacity(BUFFER, to);
     while let Some(message) = messages.recv().await {

@@ -11,7 +11,7 @@ mod instance;
 mod memory;
 mod meter;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wait;
 mod wasi;
 
@@ -301,6 +301,9 @@ async fn load_and_call(guest: &mut Guest, job: Job) -> wasmtime::Result<Outcome>
     let function = job.function.clone();
     let call = Call { function: job.function, args: job.args, kwargs: job.kwargs, result_limit };
     Ok(match guest.call(export::CALL, &call, result_limit).await? {
+        roh_abi::Reply::Returned(json) if json.len() as u64 > job.limits.result => {
+            Outcome::Crashed("the guest's result is longer than it may be".into())
+        }
         roh_abi::Reply::Returned(json) => match RawValue::from_string(json) {
             Ok(value) => Outcome::Succeeded(value),
             Err(_) => Outcome::Crashed("the guest's result is not JSON".into()),

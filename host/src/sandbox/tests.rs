@@ -26,6 +26,7 @@ fn guest(call: &str) -> Vec<u8> {
             (data (i32.const 16) "\00\0242")
             (data (i32.const 32) "\00\03{{x}}")
             (data (i32.const 48) "it broke")
+            (data (i32.const 64) "\00\ff\01")
             (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024))
             (func (export "roh_load") (param i32 i32) (result i64) (i64.const 1))
             (func $forever (loop $again (br $again)))
@@ -61,7 +62,7 @@ fn limits() -> Limits {
     }
 }
 
-fn job(limits: Limits) -> Job {
+pub(crate) fn job(limits: Limits) -> Job {
     Job {
         tenant: TenantName::new("t"),
         share: 1,
@@ -238,6 +239,7 @@ async fn a_guest_that_lies_crashes_and_nothing_else() {
         (reply(0, 0xffff_ffff), "more than it may"),
         (reply(1024, 0), "not a message"),
         (reply(32, 5), "result is not JSON"),
+        (reply(64, 3 + 255), "result is longer"),
         ("(call $answer (i32.const 0) (i32.const 9)) (i64.const 0)".into(), "outside"),
         ("(call $panicked (i32.const -1) (i32.const -1)) (i64.const 0)".into(), "outside"),
     ] {

@@ -177,7 +177,8 @@ fn landlock() -> Result<(), String> {
     };
     let status = restrict().map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
-        (RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced, _) => Ok(()),
+        (RulesetStatus::FullyEnforced, _) => Ok(()),
+        (RulesetStatus::PartiallyEnforced, _) => Err("the kernel has only a part of it".into()),
         (_, LandlockStatus::NotEnabled) => Err("it is switched off in the kernel".into()),
         _ => Err("the kernel does not support it".into()),
     }
