@@ -105,6 +105,24 @@ sys.gettrace = lambda: None if alarm_armed() else _gettrace()
 sys.getprofile = lambda: None if alarm_armed() else _getprofile()
 
 
+def _and_again(hook):
+    """For what Python hands exceptions that get no further: the alarm's is raised again."""
+
+    def tell(args, /):
+        try:
+            hook(args)
+        finally:
+            if args.exc_type is TimeoutError:
+                alarm_again()
+
+    tell.__name__ = hook.__name__
+    return tell
+
+
+sys.unraisablehook = _and_again(sys.unraisablehook)
+threading.excepthook = _and_again(threading.excepthook)
+
+
 # Locks of a platform without threads ignore how long they may wait: nobody can give
 # them back meanwhile, but `Event.wait(1)` and its like should take their time.
 _lock_type = type(threading.Lock())
