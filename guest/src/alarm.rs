@@ -33,9 +33,8 @@ pub(crate) fn flag(vm: &VirtualMachine) -> *mut bool {
 
 /// Makes it ready, before the script has a say.
 pub(crate) fn arm(vm: &VirtualMachine) {
-    let alarm = ALARM.with(|cell| {
-        cell.get_or_init(|| vm.new_function("alarm", traced).into()).clone()
-    });
+    let alarm =
+        ALARM.with(|cell| cell.get_or_init(|| vm.new_function("alarm", traced).into()).clone());
     vm.trace_func.replace(alarm);
     vm.profile_func.replace(vm.new_function("alarm", profiled).into());
 }
