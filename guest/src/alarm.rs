@@ -48,7 +48,7 @@ pub(crate) fn end(vm: &VirtualMachine) -> bool {
 /// What our Python needs of it.
 pub(crate) fn functions(vm: &VirtualMachine) -> Vec<PyObjectRef> {
     vec![
-        vm.new_function("alarm_again", again).into(),
+        vm.new_function("alarm_after", after).into(),
         vm.new_function("alarm_armed", is_armed).into(),
         vm.new_function("alarm_disarm", disarm).into(),
         vm.new_function("alarm_due", is_due).into(),
@@ -80,7 +80,22 @@ fn is_due(vm: &VirtualMachine) -> bool {
     vm.use_tracing.get() && is_armed(vm)
 }
 
-/// `alarm_again()`: it was raised where nobody saw it.
+/// `alarm_after(hook)`: the hook that Python hands exceptions to which get no further; the
+/// alarm's is raised again then. No Python runs for it: at the end of a deep recursion none
+/// could, and RustPython does not survive a hook that raises there.
+fn after(hook: PyObjectRef, vm: &VirtualMachine) -> PyObjectRef {
+    let tell = move |told: PyObjectRef, vm: &VirtualMachine| {
+        let kind = told.get_attr("exc_type", vm);
+        let result = hook.call((told,), vm);
+        if kind.is_ok_and(|kind| kind.is(vm.ctx.exceptions.timeout_error)) {
+            again(vm);
+        }
+        result
+    };
+    vm.new_function("hook", tell).into()
+}
+
+/// It was raised where nobody saw it.
 fn again(vm: &VirtualMachine) {
     let traces = |function: &PyObjectRef| !vm.is_none(function);
     if !RAISED.get() || traces(&vm.trace_func.borrow()) || traces(&vm.profile_func.borrow()) {

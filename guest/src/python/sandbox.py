@@ -104,24 +104,9 @@ _gettrace, _getprofile = sys.gettrace, sys.getprofile
 sys.gettrace = lambda: None if alarm_armed() else _gettrace()
 sys.getprofile = lambda: None if alarm_armed() else _getprofile()
 
-
-def _and_again(hook):
-    """For what Python hands exceptions that get no further: the alarm's is raised again."""
-
-    def tell(args, /):
-        try:
-            hook(args)
-        finally:
-            if args.exc_type is TimeoutError:
-                alarm_again()
-
-    tell.__name__ = hook.__name__
-    return tell
-
-
-sys.unraisablehook = _and_again(sys.unraisablehook)
-threading.excepthook = _and_again(threading.excepthook)
-
+# What Python tells of exceptions that get no further.
+sys.unraisablehook = alarm_after(sys.unraisablehook)
+threading.excepthook = alarm_after(threading.excepthook)
 
 # Locks of a platform without threads ignore how long they may wait: nobody can give
 # them back meanwhile, but `Event.wait(1)` and its like should take their time.
