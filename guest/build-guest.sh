@@ -28,6 +28,7 @@ readonly APT_LIMIT=300
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
 private_sysroot=
 
 say() { printf 'guest: %s\n' "$*" >&2; }
@@ -159,6 +160,7 @@ build_sysroot() {
     # without the names of this machine's folders.
     local flags=(
         -L "native=$libc" -C embed-bitcode=yes
+        "--remap-path-prefix=$cargo_home=/cargo"
         "--remap-path-prefix=$scratch=/rust" "--remap-path-prefix=$library=/rust/library"
     )
     (cd "$scratch/crate" &&
@@ -211,7 +213,7 @@ guest_cargo() {
         -C 'target-feature=+simd128,+bulk-memory'
         # The same wasm on every machine, without the names of its folders. rustc takes the
         # last that fits: the target folder may be anywhere, and mostly is in the root.
-        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/roh"
+        "--remap-path-prefix=$cargo_home=/cargo" "--remap-path-prefix=$root=/roh"
         "--remap-path-prefix=$toolchain=/rust" "--remap-path-prefix=$target_dir=/roh/target"
     )
     if [[ -n $private_sysroot ]]; then flags+=(--sysroot "$private_sysroot"); fi
