@@ -54,12 +54,15 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
 /// or what it takes to make one.
 async fn sandbox(config: &Config) -> Vec<(Severity, String)> {
     let recipe = recipe::recipe();
+    // It starts with any walls, or nothing could be said of the others.
+    let mut config = config.clone();
+    let required = std::mem::take(&mut config.sandbox.require);
     match Image::open(&recipe) {
         Ok(Some(image)) => {
             let mut found = vec![(Severity::Ok, format!("image: {}", image.path.display()))];
-            match serve::executors(config, image).await {
+            match serve::executors(&config, image).await {
                 Ok(executors) => match executors.walls() {
-                    Some(walls) => found.extend(around(&walls)),
+                    Some(walls) => found.extend(around(&walls, &required)),
                     None => found.push((Severity::Error, "executors: all have died".into())),
                 },
                 Err(error) => found.push((Severity::Error, chain(&error))),
@@ -75,9 +78,8 @@ async fn sandbox(config: &Config) -> Vec<(Severity, String)> {
     }
 }
 
-/// Which walls stand around executors, and what would help those that don't. One that
-/// `require` names is not among them: there would be no executor.
-fn around(walls: &Walls) -> Vec<(Severity, String)> {
+/// Which walls stand around executors, and what would help those that don't.
+fn around(walls: &Walls, required: &[Wall]) -> Vec<(Severity, String)> {
     let missing: Vec<_> = walls.missing().collect();
     let standing = Wall::ALL.into_iter().filter(|wall| missing.iter().all(|(it, _)| it != wall));
     let standing: Vec<_> = standing.map(Wall::name).collect();
@@ -86,8 +88,12 @@ fn around(walls: &Walls) -> Vec<(Severity, String)> {
         found.push((Severity::Ok, format!("executors: behind {}", standing.join(", "))));
     }
     for (wall, why) in missing {
-        let text = format!("executors: without {wall}: {why}\n{}", advice(wall));
-        found.push((Severity::Warning, text));
+        let (severity, need) = match required.contains(&wall) {
+            true => (Severity::Error, ", which [sandbox] requires"),
+            false => (Severity::Warning, ""),
+        };
+        let text = format!("executors: without {wall}{need}: {why}\n{}", advice(wall));
+        found.push((severity, text));
     }
     found
 }
@@ -156,20 +162,25 @@ mod tests {
     use crate::executor::lockdown::Applied;
 
     #[test]
-    fn each_missing_wall_is_a_warning_with_advice() {
+    fn each_missing_wall_is_a_finding_with_advice() {
         let all = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
         let ok = |text: &str| (Severity::Ok, text.to_owned());
-        assert_eq!(around(&all), [ok("executors: behind seccomp, landlock, namespaces")]);
+        assert_eq!(
+            around(&all, &Wall::ALL),
+            [ok("executors: behind seccomp, landlock, namespaces")]
+        );
         let none = || Applied::No("for lack of it".into());
-        let found = around(&Walls { landlock: none(), ..all });
+        let found = around(&Walls { landlock: none(), ..all }, &[Wall::Seccomp]);
         let [standing, (severity, text)] = &found[..] else { panic!("{found:?}") };
         assert_eq!(*standing, ok("executors: behind seccomp, namespaces"));
         assert_eq!(*severity, Severity::Warning);
         let (first, advice) = text.split_once('\n').expect("two lines");
         assert_eq!(first, "executors: without landlock: for lack of it");
         assert!(advice.contains("Linux 5.13"), "{advice}");
-        let found = around(&Walls { seccomp: none(), landlock: none(), namespaces: none() });
-        assert!(found.iter().all(|(severity, _)| *severity == Severity::Warning), "{found:?}");
-        assert_eq!(found.len(), Wall::ALL.len());
+        let no_walls = Walls { seccomp: none(), landlock: none(), namespaces: none() };
+        let found = around(&no_walls, &[Wall::Landlock]);
+        let severities: Vec<_> = found.iter().map(|(severity, _)| *severity).collect();
+        assert_eq!(severities, [Severity::Warning, Severity::Error, Severity::Warning]);
+        assert!(found[1].1.contains("without landlock, which [sandbox] requires"), "{found:?}");
     }
 }
