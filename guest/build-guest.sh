@@ -224,7 +224,7 @@ guest_cargo() {
 }
 
 lint_guest() {
-    say "linting the interpreter (a minute and a half the first time)"
+    say "linting the interpreter (two minutes the first time)"
     guest_cargo clippy -- -D warnings
 }
 
