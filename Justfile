@@ -47,10 +47,11 @@ demo: setup build
 serve config: build
     {{ roh }} serve --config {{ config }}
 
-# Checks format, lints, docs and dependencies
-check: deny
+# Checks format, lints, docs and dependencies, and what stands in for `roh` outside
+check: deny standin
     cargo fmt --all --check
     cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
+    guest/build-guest.sh --lint
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
 
 # Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)
@@ -62,6 +63,12 @@ deny:
     else \
         echo "deny: KNOWN HOLES WERE NOT LOOKED FOR: the advisory database can't be fetched" >&2; \
     fi
+
+# Runs the tests of what scripts import outside of ROH, with a Python of this machine
+[private]
+standin:
+    @command -v "${ROH_PYTHON:-python3}" >/dev/null || tests/setup.sh
+    PYTHONPATH=guest/standin "${ROH_PYTHON:-python3}" -m unittest test_roh
 
 # Runs every test, the end-to-end ones against a private RabbitMQ (20 minutes the first time)
 test: setup build

@@ -3,7 +3,8 @@
 //!
 //! The host writes into the flag that has RustPython call a trace function, which it looks
 //! at with every call anyway: until then, this costs nothing. A loop that calls nothing
-//! does not notice.
+//! does not notice. Where Python lets no exception out, as of a `__del__`, it is raised again
+//! outside.
 
 use std::cell::{Cell, OnceCell};
 
@@ -21,6 +22,7 @@ thread_local! {
     static PATIENCE_LEFT: Cell<u32> = const { Cell::new(PATIENCE) };
     /// Whether the innermost frame of the script's is marked: to raise it at its next line.
     static MARKED: Cell<bool> = const { Cell::new(false) };
+    /// Whether the script was told, and may still be told again.
     static RAISED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -31,15 +33,22 @@ pub(crate) fn flag(vm: &VirtualMachine) -> *mut bool {
 
 /// Makes it ready, before the script has a say.
 pub(crate) fn arm(vm: &VirtualMachine) {
-    let alarm = vm.new_function("alarm", traced);
-    let alarm = ALARM.with(|cell| cell.get_or_init(|| alarm.into()).clone());
+    let alarm =
+        ALARM.with(|cell| cell.get_or_init(|| vm.new_function("alarm", traced).into()).clone());
     vm.trace_func.replace(alarm);
     vm.profile_func.replace(vm.new_function("alarm", profiled).into());
+}
+
+/// Silences it for good. Whether the script was told.
+pub(crate) fn end(vm: &VirtualMachine) -> bool {
+    disarm(vm);
+    RAISED.replace(false)
 }
 
 /// What our Python needs of it.
 pub(crate) fn functions(vm: &VirtualMachine) -> Vec<PyObjectRef> {
     vec![
+        vm.new_function("alarm_after", after).into(),
         vm.new_function("alarm_armed", is_armed).into(),
         vm.new_function("alarm_disarm", disarm).into(),
         vm.new_function("alarm_due", is_due).into(),
@@ -59,8 +68,8 @@ fn is_armed(vm: &VirtualMachine) -> bool {
     ALARM.with(|alarm| alarm.get().is_some_and(|alarm| alarm.is(&*vm.trace_func.borrow())))
 }
 
-/// `alarm_disarm()`: for a script that traces itself, and for the end.
-pub(crate) fn disarm(vm: &VirtualMachine) {
+/// `alarm_disarm()`: for a script that traces itself.
+fn disarm(vm: &VirtualMachine) {
     vm.trace_func.replace(vm.ctx.none());
     vm.profile_func.replace(vm.ctx.none());
     vm.use_tracing.set(false);
@@ -69,6 +78,33 @@ pub(crate) fn disarm(vm: &VirtualMachine) {
 /// `alarm_due()`: whether the host rang, and the script was not told yet.
 fn is_due(vm: &VirtualMachine) -> bool {
     vm.use_tracing.get() && is_armed(vm)
+}
+
+/// `alarm_after(hook)`: the hook that Python hands exceptions to which get no further; the
+/// alarm's is raised again then. No Python runs for it: at the end of a deep recursion none
+/// could, and RustPython does not survive a hook that raises there.
+fn after(hook: PyObjectRef, vm: &VirtualMachine) -> PyObjectRef {
+    let tell = move |told: PyObjectRef, vm: &VirtualMachine| {
+        let kind = told.get_attr("exc_type", vm);
+        let result = hook.call((told,), vm);
+        if kind.is_ok_and(|kind| kind.is(vm.ctx.exceptions.timeout_error)) {
+            again(vm);
+        }
+        result
+    };
+    vm.new_function("hook", tell).into()
+}
+
+/// It was raised where nobody saw it.
+fn again(vm: &VirtualMachine) {
+    let traces = |function: &PyObjectRef| !vm.is_none(function);
+    if !RAISED.get() || traces(&vm.trace_func.borrow()) || traces(&vm.profile_func.borrow()) {
+        return;
+    }
+    RAISED.set(false);
+    arm(vm);
+    vm.use_tracing.set(true);
+    mark(vm.current_frame(), vm);
 }
 
 /// `alarm_raise()`: tells the script, once.

@@ -18,11 +18,11 @@ pub(crate) fn describe(
     vm: &VirtualMachine,
 ) -> Exception {
     // What is left to do takes little, and must not be disturbed.
-    alarm::disarm(vm);
+    let alarmed = alarm::end(vm);
     if exception.fast_isinstance(vm.ctx.exceptions.memory_error) {
         guest.free_reserve();
     }
-    described_in_python(guest, exception, vm).unwrap_or_else(|| bare(exception, vm))
+    described_in_python(guest, exception, alarmed, vm).unwrap_or_else(|| bare(exception, vm))
 }
 
 /// An exception of the guest's own making, for which no Python ran.
@@ -35,9 +35,10 @@ pub(crate) fn plain(kind: &str, message: String) -> Exception {
 fn described_in_python(
     guest: &Guest,
     exception: &PyBaseExceptionRef,
+    alarmed: bool,
     vm: &VirtualMachine,
 ) -> Option<Exception> {
-    let description = guest.helpers.describe.call((exception.clone(),), vm).ok()?;
+    let description = guest.helpers.describe.call((exception.clone(), alarmed), vm).ok()?;
     match description.downcast_ref::<PyTuple>()?.as_slice() {
         [kind, message, traceback] => Some(Exception {
             kind: text(kind)?,

@@ -50,7 +50,7 @@ pub(crate) struct Helpers {
     pub(crate) run_inline: PyObjectRef,
     /// `(coroutine) -> its result`
     pub(crate) run_coroutine: PyObjectRef,
-    /// `(exception) -> (kind, message, traceback)`
+    /// `(exception, alarmed) -> (kind, message, traceback)`
     pub(crate) describe: PyObjectRef,
     /// `roh.NotGranted`
     pub(crate) not_granted: PyTypeRef,

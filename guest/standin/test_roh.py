@@ -6,6 +6,7 @@ cd guest/standin && python3 -m unittest
 import contextlib
 import io
 import os
+import socket
 import tempfile
 import threading
 import unittest
@@ -36,6 +37,24 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *_args):
         pass
+
+
+@contextlib.contextmanager
+def hang_up_after(answer):
+    """A server that says no more than that to its one client. Its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            client, _ = server.accept()
+            with client:
+                while b"\r\n\r\n" not in client.recv(65536):
+                    pass
+                client.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield "http://127.0.0.1:{}/".format(server.getsockname()[1])
+        thread.join()
 
 
 class TestTask(unittest.TestCase):
@@ -75,7 +94,13 @@ class TestTask(unittest.TestCase):
             roh.submit("m.f", {1, 2})
         with self.assertRaises(ValueError):
             roh.state["k"] = float("nan")
-        self.assertEqual(testing.submitted, [])
+        with self.assertRaises(TypeError):
+            roh.submit(7)
+        with self.assertRaises(TypeError):
+            roh.amqp.publish("events", 7)
+        with self.assertRaises(TypeError):
+            roh.secret(None)
+        self.assertEqual((testing.submitted, testing.published), ([], []))
 
     def test_shows_progress(self):
         with contextlib.redirect_stderr(io.StringIO()) as shown:
@@ -100,6 +125,25 @@ class TestState(unittest.TestCase):
         self.assertNotIn("k", roh.state)
         with self.assertRaises(KeyError):
             del roh.state["k"]
+
+    def test_has_keys_that_are_text(self):
+        for key in (1, None, b"k", ("k",)):
+            with self.subTest(key=key):
+                with self.assertRaises(TypeError):
+                    roh.state[key] = 1
+                with self.assertRaises(TypeError):
+                    roh.state.get(key)
+                with self.assertRaises(TypeError):
+                    roh.state.pop(key)
+                with self.assertRaises(TypeError):
+                    roh.state.keys(key)
+        with self.assertRaises(ValueError):
+            roh.state["\ud800"] = 1
+        # In values, they are those that Python's `json` takes.
+        roh.state["k"] = {1: "a", None: "b"}
+        self.assertEqual(roh.state["k"], {"1": "a", "null": "b"})
+        with self.assertRaises(TypeError):
+            roh.state["k"] = {("a",): 1}
 
     def test_can_be_kept_in_a_file(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -160,6 +204,29 @@ class TestHttp(unittest.TestCase):
             http.get("file:///etc/passwd")
         with self.assertRaises(roh.HostError):
             http.get("http://127.0.0.1:1/")
+
+    def test_fails_as_inside_when_the_server_hangs_up(self):
+        for answer in (
+            b"",
+            b"nonsense\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+            b"HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        ):
+            with self.subTest(answer), hang_up_after(answer) as url:
+                with self.assertRaises(roh.HostError):
+                    http.get(url)
+
+    def test_times_out_as_inside(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = "http://127.0.0.1:{}/".format(silent.getsockname()[1])
+            with self.assertRaises(TimeoutError):
+                http.get(url, timeout=0.05)
+
+    def test_refuses_addresses_that_are_none(self):
+        for url in ("http://host:port/", "http://[::1/", "http://h/a b"):
+            with self.subTest(url), self.assertRaises(ValueError):
+                http.get(url)
 
     def test_reads_json_and_odd_charsets(self):
         self.assertEqual(http.Response(200, "", (), b'{"n": 1}').json(), {"n": 1})

@@ -456,7 +456,7 @@ fn what_scripts_publish_arrives_or_is_refused(rabbit: &Rabbit) {
     run(async {
         let client = Client::connect(rabbit).await;
         let config = config(&rabbit.url(), "outbox");
-        let outbox = Outbox::new(&config).unwrap();
+        let outbox = Outbox::new(&config, "scripts").unwrap();
         let mut node = Node::start(config).await;
         let publication = |exchange: &str| Publication {
             exchange: exchange.into(),
@@ -466,7 +466,7 @@ fn what_scripts_publish_arrives_or_is_refused(rabbit: &Rabbit) {
             message_id: TaskId::parse("child").unwrap(),
             depth: Some(2),
             tenant: TenantName::new("default"),
-            task: TaskId::parse("parent").unwrap(),
+            task: Some(TaskId::parse("parent").unwrap()),
         };
         let exchange = node.source().exchange.clone();
         let publish =

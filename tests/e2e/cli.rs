@@ -34,6 +34,11 @@ fn check_tells_what_there_is_and_what_there_will_be(rabbit: &Rabbit) {
     let settings = Settings::new("node-a", &rabbit.url(), &unique("check"));
     let (code, before) = check(&settings);
     assert_eq!(code, Some(0), "{before}");
+    // Whatever the machine has of walls, it is said of each.
+    for wall in ["seccomp", "landlock", "namespaces"] {
+        let said = |line: &&str| line.contains("executors: ") && line.contains(wall);
+        assert_eq!(before.lines().filter(said).count(), 1, "{wall}: {before}");
+    }
     let daemon = Daemon::start(&settings);
     let (code, after) = check(&settings);
     assert_eq!(code, Some(0), "{after}");

@@ -20,6 +20,7 @@ crate::tests![
     what_the_replies_of_two_tenants_tell_adds_up_in_the_metrics,
     metrics_tell_how_the_node_is,
     a_running_task_shows_its_progress_and_an_ended_one_its_usage,
+    tasks_can_be_submitted_by_http_and_what_is_none_is_refused,
     executors_that_can_not_be_started_are_said_to_be_missing,
 ];
 
@@ -171,6 +172,71 @@ fn a_running_task_shows_its_progress_and_an_ended_one_its_usage(rabbit: &Rabbit)
     assert_eq!(ended["usage"]["host_calls"], 1, "{ended}");
     assert!(ended["usage"]["wall_ms"].as_f64() > Some(0.0), "{ended}");
     assert!(!status().contains("PROGRESS"));
+}
+
+fn tasks_can_be_submitted_by_http_and_what_is_none_is_refused(rabbit: &Rabbit) {
+    let name = unique("submitted");
+    let mut settings = Settings::new("node-a", &rabbit.url(), &name);
+    settings.more = format!(
+        "[[source]]\nexchange = \"{name}.acme\"\nqueue = \"{name}.acme\"\ntenant = \"acme\"\n"
+    );
+    let port = free_port();
+    let daemon = Daemon::start_on(&settings, port);
+    let url = format!("http://127.0.0.1:{port}/api/tasks");
+    let submit = |query: &str, headers: &[(&str, &str)], body: &str| -> (u16, Value) {
+        let request = ureq::post(format!("{url}{query}")).content_type("application/json");
+        let request = headers.iter().fold(request, |all, (name, value)| all.header(*name, *value));
+        let request = request.config().http_status_as_error(false).build();
+        let mut answer = request.send(body).expect("an answer");
+        (answer.status().as_u16(), answer.body_mut().read_json().expect("JSON"))
+    };
+    let find = |id: &str| -> Option<Value> {
+        let mut answer = ureq::get(format!("{url}/{id}")).call().ok()?;
+        Some(answer.body_mut().read_json().expect("JSON"))
+    };
+
+    let script = "def main(x):\n    return x\n";
+    let named = json!({"script": script, "args": [1], "id": "mine"}).to_string();
+    let failing = json!({"script": script}).to_string();
+    for (query, body, queue, tenant, status) in [
+        ("", &named, &settings.queue, "default", "succeeded"),
+        ("?tenant=acme", &failing, &format!("{name}.acme"), "acme", "failed"),
+    ] {
+        let (code, answer) = submit(query, &[], body);
+        assert_eq!(code, 202, "{answer}");
+        let id = answer["id"].as_str().expect("an id");
+        assert!(*body != named || id == "mine", "{answer}");
+        let ended = || find(id).is_some_and(|task| task["state"] == "ended");
+        assert!(poll(SOON, ended), "{:?}", find(id));
+        let task = find(id).expect("it ended lately");
+        assert_eq!(
+            (&task["queue"], &task["tenant"], &task["status"]),
+            (&json!(queue), &json!(tenant), &json!(status)),
+        );
+    }
+    let ended = || {
+        metrics(&daemon)
+            .iter()
+            .filter(|(name, _)| name.starts_with("roh_tasks"))
+            .fold(0.0, |sum, (_, count)| sum + count)
+    };
+    assert_eq!(ended(), 2.0);
+
+    let evil = [("origin", "https://evil.example")];
+    for (query, headers, body, expected) in [
+        ("", &[][..], r#"{"task": "no module"}"#, 400),
+        ("?tenant=nobody", &[], &named, 404),
+        ("", &evil, &named, 403),
+    ] {
+        let (code, answer) = submit(query, headers, body);
+        assert_eq!(code, expected, "{answer}");
+        assert!(answer["error"].is_string(), "{answer}");
+    }
+    // What was published would be ahead of this one.
+    let (_, last) = submit("", &[], &failing);
+    let last = last["id"].as_str().expect("an id");
+    assert!(poll(SOON, || find(last).is_some_and(|task| task["state"] == "ended")));
+    assert_eq!(ended(), 3.0);
 }
 
 fn executors_that_can_not_be_started_are_said_to_be_missing(_: &Rabbit) {

@@ -96,12 +96,25 @@ def _message(exception):
         return "<exception str() failed>"
 
 
-def describe(exception):
-    """(kind, message, traceback)"""
+def _holds_timeout(group):
+    waiting = [group]
+    while waiting:
+        exception = waiting.pop()
+        if isinstance(exception, BaseExceptionGroup):
+            waiting.extend(exception.exceptions)
+        elif type(exception) is TimeoutError:
+            return True
+    return False
+
+
+def describe(exception, alarmed):
+    """(kind, message, traceback). Once TimeoutError was raised for a limit (`alarmed`), a
+    group that holds one is one, so that a task ends as it would without its TaskGroup."""
     if isinstance(exception, MemoryError):
         # The locals of its frames are what fills the memory.
         traceback.clear_frames(exception.__traceback__)
     left_out = _trim(exception)
     report = traceback.TracebackException.from_exception(exception, compact=True)
     _tell_left_out(report, exception, left_out)
-    return _kind(exception), _message(exception), "".join(report.format())
+    kind = "TimeoutError" if alarmed and _holds_timeout(exception) else _kind(exception)
+    return kind, _message(exception), "".join(report.format())

@@ -104,6 +104,9 @@ _gettrace, _getprofile = sys.gettrace, sys.getprofile
 sys.gettrace = lambda: None if alarm_armed() else _gettrace()
 sys.getprofile = lambda: None if alarm_armed() else _getprofile()
 
+# What Python tells of exceptions that get no further.
+sys.unraisablehook = alarm_after(sys.unraisablehook)
+threading.excepthook = alarm_after(threading.excepthook)
 
 # Locks of a platform without threads ignore how long they may wait: nobody can give
 # them back meanwhile, but `Event.wait(1)` and its like should take their time.

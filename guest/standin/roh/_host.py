@@ -7,11 +7,13 @@ environment, and what would go to the broker is kept in `roh.testing`.
 
 import json
 import os
+import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
+from http.client import HTTPException, InvalidURL
 
 from roh import testing
 from roh._errors import HostError, NotGranted
@@ -30,6 +32,7 @@ def progress(done, total):
 
 def secret(name):
     """From the environment."""
+    _check(name)
     try:
         return os.environ[f"ROH_SECRET_{name}"]
     except KeyError:
@@ -38,6 +41,7 @@ def secret(name):
 
 def submit(task, args, kwargs):
     """Keeps it."""
+    _check(task)
     to_json(args, "args")
     to_json(kwargs, "kwargs")
     submitted = testing.Submitted(task, args, kwargs, str(uuid.uuid4()))
@@ -47,6 +51,7 @@ def submit(task, args, kwargs):
 
 def publish(exchange, routing_key, content_type, body):
     """Keeps it."""
+    _check(exchange, routing_key, content_type)
     testing.published.append(
         testing.Published(exchange, routing_key, body, content_type)
     )
@@ -54,39 +59,48 @@ def publish(exchange, routing_key, content_type, body):
 
 def http(method, url, headers, body, timeout):
     """(status, url, headers, content)"""
+    _check(method, url)
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"not an address of http or https: {url!r}")
     request = urllib.request.Request(url, body or None, dict(headers), method=method)
     seconds = 30 if timeout is None else timeout / 1000
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as response:
-            return _answer(response)
+        with _opened(request, seconds) as response:
+            headers = [(name.lower(), value) for name, value in response.headers.items()]
+            return response.status, response.url, headers, response.read()
+    except InvalidURL as error:
+        raise ValueError(str(error)) from None
+    except (OSError, HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        # Python 3.9 has one for sockets that is no TimeoutError.
+        late = isinstance(reason, (TimeoutError, socket.timeout))
+        kind = TimeoutError if late else HostError
+        raise kind(f"{method} {url}: {str(reason) or repr(reason)}") from None
+
+
+def _opened(request, seconds):
+    """The response, whatever its status."""
+    try:
+        return urllib.request.urlopen(request, timeout=seconds)
     except urllib.error.HTTPError as response:
-        with response:
-            return _answer(response)
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, TimeoutError):
-            raise error.reason from None
-        raise HostError(f"{method} {url}: {error.reason}") from None
-
-
-def _answer(response):
-    headers = [(name.lower(), value) for name, value in response.headers.items()]
-    return response.status, response.url, headers, response.read()
+        return response
 
 
 def state_get(key):
     """JSON, or None."""
+    _check(key)
     return _stored().get(key)
 
 
 def state_set(key, value):
     """Keeps JSON."""
+    _check(key)
     _store({**_stored(), key: value})
 
 
 def state_delete(key):
     """Whether there was one."""
+    _check(key)
     stored = _stored()
     if key not in stored:
         return False
@@ -97,6 +111,7 @@ def state_delete(key):
 
 def state_keys(prefix):
     """The keys that start so, in order."""
+    _check(prefix)
     return sorted(key for key in _stored() if key.startswith(prefix))
 
 
@@ -117,6 +132,14 @@ def _store(stored):
         return
     with open(path, "w", encoding="utf-8") as file:
         json.dump({key: from_json(value) for key, value in stored.items()}, file)
+
+
+def _check(*texts):
+    """That they are str, and without lone surrogates: nothing else gets to the host."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"Expected type 'str', not '{type(text).__name__}'")
+        text.encode()
 
 
 def to_json(value, _name):

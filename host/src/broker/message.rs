@@ -74,11 +74,13 @@ pub(super) fn reply(id: &TaskId, to: &ReplyAddress) -> BasicProperties {
         .with_type("roh.reply".into())
 }
 
-/// The properties of what a script publishes.
-pub(super) fn of_script(publication: &Publication) -> BasicProperties {
+/// The properties of a publication.
+pub(super) fn of_publication(publication: &Publication) -> BasicProperties {
     let mut headers = FieldTable::default();
     headers.insert("x-roh-tenant".into(), text(publication.tenant.as_str()));
-    headers.insert("x-roh-task".into(), text(publication.task.as_str()));
+    if let Some(task) = &publication.task {
+        headers.insert("x-roh-task".into(), text(task.as_str()));
+    }
     if let Some(depth) = publication.depth {
         headers.insert(DEPTH.into(), AMQPValue::LongLongInt(depth.into()));
     }
@@ -267,15 +269,17 @@ mod tests {
             message_id: TaskId::parse("m").expect("short"),
             depth: Some(2),
             tenant: crate::task::TenantName::new("acme"),
-            task,
+            task: Some(task),
         };
-        let properties = of_script(&publication);
+        let properties = of_publication(&publication);
         assert_eq!(header(&properties, "x-roh-tenant"), Some(&text("acme")));
         assert_eq!(header(&properties, "x-roh-task"), Some(&text("parent")));
         let read = read(&properties);
         assert_eq!((read.depth, read.message_id.as_deref()), (2, Some("m")));
-        let message = Publication { depth: None, ..publication };
-        assert_eq!(header(&of_script(&message), DEPTH), None);
+        let message = Publication { depth: None, task: None, ..publication };
+        let properties = of_publication(&message);
+        assert_eq!(header(&properties, DEPTH), None);
+        assert_eq!(header(&properties, "x-roh-task"), None);
     }
 
     #[test]

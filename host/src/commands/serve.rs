@@ -16,7 +16,7 @@ use crate::broker::{Broker, DeliverySettler, Outbox};
 use crate::config::{Config, ExecutorKind};
 use crate::executor::{self, Executors, ExecutorsError, Plan};
 use crate::grants::Grants;
-use crate::management::{self, LiveNode};
+use crate::management::{self, LiveNode, Submissions};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
 use crate::sandbox::Job;
@@ -114,8 +114,10 @@ async fn serve(
 ) -> Result<Exit, CommandError> {
     let mut leave = Leave::new()?;
     let management = listener.local_addr().unwrap_or(config.management.listen);
-    let outbox = Arc::new(Outbox::new(&config)?);
+    let outbox = Arc::new(Outbox::new(&config, "scripts")?);
     let grants = Arc::new(Grants::new(&config, management, outbox)?);
+    // Not the scripts' own: they could hold it up.
+    let submissions = Submissions::new(&config, Arc::new(Outbox::new(&config, "management")?));
     let executors = Arc::new(executors);
     let runner = Arc::new(TenantRunner {
         config: config.clone(),
@@ -133,6 +135,7 @@ async fn serve(
         manager: handle.clone(),
         executors,
         grants,
+        submissions,
         watermark: config.manager.watermark,
         connected: connected.clone(),
     };

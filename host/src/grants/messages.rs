@@ -15,7 +15,7 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(10);
 /// What AMQP calls a short string.
 const MAX_SHORT_BYTES: usize = 255;
 
-/// A message that a script publishes.
+/// A message that a script publishes, or a task from the node's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// The exchange, 255 bytes at most.
@@ -30,10 +30,10 @@ pub struct Publication {
     pub message_id: TaskId,
     /// Of a task: how far it is from a client's.
     pub depth: Option<u32>,
-    /// Whose script it is.
+    /// Whose script it is, or whose task.
     pub tenant: TenantName,
-    /// The task that publishes it.
-    pub task: TaskId,
+    /// The task that publishes it, if one does.
+    pub task: Option<TaskId>,
 }
 
 /// Why a message is not published.
@@ -50,7 +50,7 @@ pub enum PublishError {
     Unreachable,
 }
 
-/// Publishes what scripts publish: the broker.
+/// Publishes for scripts, and for the node's API: the broker.
 pub trait Publish: Send + Sync + 'static {
     /// Publishes it, and waits for the broker's confirm. May be dropped on the way.
     fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), PublishError>>;
@@ -162,7 +162,7 @@ impl Session {
             message_id,
             depth,
             tenant: self.tenant.name.clone(),
-            task: self.task.clone(),
+            task: Some(self.task.clone()),
         };
         match timeout(CONFIRM_LIMIT, self.publisher.publish(publication)).await {
             Ok(Ok(())) => Ok(()),

@@ -34,7 +34,7 @@ use self::messages::Submissions;
 use self::secrets::Secrets;
 use self::state::Store;
 use crate::config::{self, Config, Limits};
-use crate::outcome::{Outcome, Report};
+use crate::outcome::{Exception, Outcome, Report};
 use crate::sandbox::{Calls, MAX_MESSAGE_BYTES};
 use crate::task::{TaskId, TenantName};
 
@@ -234,17 +234,27 @@ struct Turn {
 }
 
 impl Session {
-    /// Takes the tenant's secrets out of what the task printed and raised, and notes what
-    /// it asked for.
+    /// Takes the tenant's secrets out of what the task printed and raised and of why it
+    /// broke, and notes what it asked for.
     pub fn finish(&self, report: &mut Report) {
         let secrets = &self.tenant.secrets;
         let output = usize::try_from(self.limits.output).unwrap_or(usize::MAX);
         secrets.redact_in(&mut report.stdout, output);
         secrets.redact_in(&mut report.stderr, output);
-        if let Outcome::Failed(exception) = &mut report.outcome {
-            for text in [&mut exception.kind, &mut exception.message, &mut exception.traceback] {
-                secrets.redact_in(text, MAX_MESSAGE_BYTES);
+        match &mut report.outcome {
+            Outcome::Failed(Exception { kind, message, traceback }) => {
+                for text in [kind, message, traceback] {
+                    secrets.redact_in(text, MAX_MESSAGE_BYTES);
+                }
             }
+            // An interpreter's panic says what it was given.
+            Outcome::Crashed(reason) | Outcome::Invalid(reason) => {
+                secrets.redact_in(reason, MAX_MESSAGE_BYTES);
+            }
+            Outcome::Succeeded(_)
+            | Outcome::Timeout(..)
+            | Outcome::OutOfMemory(_)
+            | Outcome::Stopped => {}
         }
         report.usage.host_calls = self.calls.load(Ordering::Relaxed);
     }

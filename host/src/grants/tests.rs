@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicUsize;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::outcome::Exception;
 
 /// A configuration with these `grants` for the tenant `t`, and its folder.
 pub(super) fn config(grants: &str) -> (tempfile::TempDir, Config) {
@@ -198,12 +197,16 @@ async fn secrets_are_told_and_taken_out_of_what_is_printed() {
     assert_eq!(refused(&session, secret("token")).await.0, RefusalKind::NotGranted);
     let text = || "a hunter2".to_owned();
     let exception = Exception { kind: text(), message: text(), traceback: text() };
-    let mut report = Report::not_run(Outcome::Failed(exception));
-    (report.stdout, report.stderr) = (text(), text());
-    session.finish(&mut report);
-    assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
-    assert_eq!(report.stdout, "a [secret TOKEN]");
-    assert_eq!(report.usage.host_calls, 2);
+    for outcome in [Outcome::Failed(exception), Outcome::Crashed(text()), Outcome::Invalid(text())]
+    {
+        let mut report = Report::not_run(outcome);
+        (report.stdout, report.stderr) = (text(), text());
+        session.finish(&mut report);
+        assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+        assert_eq!(report.stdout, "a [secret TOKEN]");
+        assert!(report.outcome.reason().is_some_and(|reason| reason.contains("[secret TOKEN]")));
+        assert_eq!(report.usage.host_calls, 2);
+    }
 }
 
 #[tokio::test]
@@ -229,7 +232,7 @@ async fn messages_go_to_granted_exchanges_alone() {
     let [sent] = &node.published()[..] else { panic!("one message") };
     assert_eq!((sent.exchange.as_str(), sent.routing_key.as_str()), ("e", "k"));
     assert_eq!((sent.content_type.as_str(), &sent.body[..]), ("text/plain", &b"hello"[..]));
-    assert_eq!((sent.depth, sent.tenant.as_str(), sent.task.as_str()), (None, "t", "id"));
+    assert_eq!((sent.depth, sent.tenant.as_str(), &sent.task), (None, "t", &Some(id())));
     for exchange in ["", "E", "e ", "first", "roh.dead", "amq.fanout"] {
         assert_eq!(refused(&session, publish(exchange)).await.0, RefusalKind::NotGranted);
     }

@@ -1,5 +1,5 @@
-//! The management API of one node, over HTTP: what it runs, stop this, stop all, is it
-//! well, what was used. Every request is treated as hostile (`guard`), and every connection is
+//! The management API of one node, over HTTP: what it runs, stop this, stop all, here is a
+//! task, is it well, what was used. Every request is treated as hostile (`guard`), and every connection is
 //! bounded (`server`).
 //!
 //! It decides nothing about tasks: it asks the manager.
@@ -8,12 +8,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use crate::executor::Executors;
@@ -25,16 +27,16 @@ use crate::task::TaskId;
 mod guard;
 mod metrics;
 mod server;
+mod submit;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use metrics::Metrics;
 pub use server::{BindError, bind, serve};
+pub use submit::Submissions;
+use submit::SubmitError;
 use wire::{Clock, error, json};
-
-/// What a handler may read of a body. None reads any yet.
-const MAX_BODY: usize = 64 << 10;
 
 /// What the API asks of a node: a seam for its tests.
 pub trait Node: Send + Sync + 'static {
@@ -50,6 +52,8 @@ pub trait Node: Send + Sync + 'static {
     fn totals(&self) -> impl Future<Output = Result<Totals, Gone>> + Send;
     /// How far a running task has come, if it says so.
     fn progress(&self, task: &TaskView) -> Option<Progress>;
+    /// Where callers' tasks go.
+    fn submissions(&self) -> &Submissions;
     /// How it is otherwise.
     fn vitals(&self) -> Vitals;
     /// Whether it takes tasks and can run them; if not, why.
@@ -77,6 +81,8 @@ pub struct LiveNode<D> {
     pub executors: Arc<Executors>,
     /// Know what tasks say of themselves.
     pub grants: Arc<Grants>,
+    /// Where callers' tasks go.
+    pub submissions: Submissions,
     /// Instances at once, at most.
     pub watermark: usize,
     /// Whether the broker delivers.
@@ -106,6 +112,10 @@ impl<D: Send + 'static> Node for LiveNode<D> {
 
     fn progress(&self, task: &TaskView) -> Option<Progress> {
         self.grants.progress(&task.tenant, &task.id)
+    }
+
+    fn submissions(&self) -> &Submissions {
+        &self.submissions
     }
 
     fn vitals(&self) -> Vitals {
@@ -142,9 +152,12 @@ struct Api<N> {
 /// The whole API for the node of that name. `token` is what its callers must bear; if
 /// there is none, only callers on this machine are let in.
 pub fn router<N: Node>(name: &str, node: N, token: Option<String>) -> Router {
+    // Only one handler reads a body.
+    let longest = node.submissions().longest();
     let api = Arc::new(Api { name: name.to_owned(), node });
     let guarded = Router::new()
         .route("/api/management", get(management::<N>))
+        .route("/api/tasks", post(submit::<N>))
         .route("/api/tasks/{id}", get(task::<N>))
         .route("/api/tasks/{id}/stop", post(stop::<N>))
         .route("/api/stop", post(stop_all::<N>))
@@ -158,7 +171,7 @@ pub fn router<N: Node>(name: &str, node: N, token: Option<String>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .merge(guarded)
         .layer(from_fn_with_state(guard::Hosts::new(token.as_deref()), guard::check_origin))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(longest))
         .layer(map_response(harden))
         .with_state(api)
 }
@@ -167,6 +180,20 @@ async fn management<N: Node>(State(api): State<Arc<Api<N>>>) -> Result<Response,
     let snapshot = api.node.snapshot().await?;
     let progress = |task: &TaskView| api.node.progress(task);
     Ok(json(StatusCode::OK, &[wire::Node::new(&api.name, &snapshot, progress, &Clock::now())]))
+}
+
+async fn submit<N: Node>(
+    State(api): State<Arc<Api<N>>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let tenant = query.as_deref().map(parse_tenant).transpose()?;
+    let body = body.map_err(|unread| Refusal::Unread(unread.status()))?;
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
+    let id = api.node.submissions().submit(tenant.as_deref(), kind, body.into()).await?;
+    Ok(json(StatusCode::ACCEPTED, &serde_json::json!({"id": id.as_str()})))
 }
 
 async fn task<N: Node>(
@@ -220,6 +247,13 @@ fn stopped(count: usize) -> Response {
     json(StatusCode::OK, &serde_json::json!({"stopped": count}))
 }
 
+/// `tenant=NAME`, the one query that there is.
+fn parse_tenant(query: &str) -> Result<String, Refusal> {
+    let name = query.strip_prefix("tenant=").filter(|name| !name.contains('&'));
+    let name = name.and_then(|name| percent_decode_str(name).decode_utf8().ok());
+    Ok(name.ok_or(Refusal::BadQuery)?.into_owned())
+}
+
 /// axum has decoded the percent signs.
 fn parse_id(id: Result<Path<String>, PathRejection>) -> Result<TaskId, Refusal> {
     let Path(id) = id.map_err(|_| Refusal::BadId("id is not UTF-8".into()))?;
@@ -237,6 +271,10 @@ async fn harden(mut response: Response) -> Response {
 /// Why a handler has nothing to give.
 enum Refusal {
     BadId(String),
+    BadQuery,
+    /// The body, and with which status.
+    Unread(StatusCode),
+    Submit(SubmitError),
     NoSuchTask(TaskId),
     Gone,
 }
@@ -247,14 +285,36 @@ impl From<Gone> for Refusal {
     }
 }
 
+impl From<SubmitError> for Refusal {
+    fn from(error: SubmitError) -> Refusal {
+        Refusal::Submit(error)
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Refusal::BadId(reason) => error(StatusCode::BAD_REQUEST, &reason),
+            Refusal::BadQuery => error(StatusCode::BAD_REQUEST, "the query is not \"tenant=NAME\""),
+            Refusal::Unread(StatusCode::PAYLOAD_TOO_LARGE) => {
+                error(StatusCode::PAYLOAD_TOO_LARGE, "the message is longer than any task's")
+            }
+            Refusal::Unread(status) => error(status, "the body cannot be read"),
+            Refusal::Submit(refused) => error(status_of(&refused), &refused.to_string()),
             Refusal::NoSuchTask(id) => {
                 error(StatusCode::NOT_FOUND, &format!("no task {:?} here", id.as_str()))
             }
             Refusal::Gone => error(StatusCode::SERVICE_UNAVAILABLE, "the node is leaving"),
         }
+    }
+}
+
+fn status_of(refused: &SubmitError) -> StatusCode {
+    match refused {
+        SubmitError::NoSuchTenant(_) => StatusCode::NOT_FOUND,
+        SubmitError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        SubmitError::Invalid(_) => StatusCode::BAD_REQUEST,
+        SubmitError::Unpublished(_) => StatusCode::SERVICE_UNAVAILABLE,
+        SubmitError::Unconfirmed(_) => StatusCode::GATEWAY_TIMEOUT,
     }
 }

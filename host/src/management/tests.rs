@@ -17,6 +17,8 @@ use crate::manager::view::{Ending, TaskState};
 use crate::outcome::{Status, Usage};
 use crate::task::TenantName;
 
+mod submit;
+
 const TOKEN: &str = "0123456789abcdef";
 
 /// A node that runs `a`, which is at 3 of 10, holds `b/ü` and knows that `c` timed out.
@@ -24,11 +26,13 @@ struct Fake {
     ready: Result<(), &'static str>,
     gone: bool,
     stopped: Mutex<Vec<String>>,
+    submissions: Submissions,
 }
 
 impl Default for Fake {
     fn default() -> Fake {
-        Fake { ready: Ok(()), gone: false, stopped: Mutex::default() }
+        let submissions = submit::to(Arc::default());
+        Fake { ready: Ok(()), gone: false, stopped: Mutex::default(), submissions }
     }
 }
 
@@ -109,6 +113,10 @@ impl Node for Arc<Fake> {
         Some(Progress { done: 3.0, total: Some(10.0) })
     }
 
+    fn submissions(&self) -> &Submissions {
+        &self.submissions
+    }
+
     fn vitals(&self) -> Vitals {
         Vitals { watermark: 8, connected: true, executors: 2, executor_restarts: 1 }
     }
@@ -126,6 +134,17 @@ struct Answer {
 
 /// Asks as `curl` on the same machine would, with these headers on top.
 async fn ask(router: Router, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+    send(router, method, uri, headers, "").await
+}
+
+/// As [`ask`], with this body.
+async fn send(
+    router: Router,
+    method: &str,
+    uri: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(uri);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "127.0.0.1:8080");
@@ -133,7 +152,7 @@ async fn ask(router: Router, method: &str, uri: &str, headers: &[(&str, &str)]) 
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Body::empty()).expect("valid");
+    let request = request.body(Body::from(body.to_owned())).expect("valid");
     let response = router.oneshot(request).await.expect("infallible");
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("in memory");
@@ -293,6 +312,7 @@ async fn every_refusal_is_a_json_error() {
         ("GET", "/api/tasks/%FF", 400, "id is not UTF-8"),
         ("GET", "/api/stop", 405, "no such method here"),
         ("POST", "/api/management", 405, "no such method here"),
+        ("GET", "/api/tasks", 405, "no such method here"),
         ("POST", "/healthz", 405, ""),
         ("GET", "/", 404, "no such path"),
         ("GET", "/api/tasks/../management", 404, "no such path"),
