@@ -1,6 +1,7 @@
 //! All executors of a node: which of them runs what, and another in the place of one
 //! that died.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::lockdown::Walls;
-use super::process::{Death, Process, StartError, Watch};
+use super::process::{Death, Process, Size, StartError, Watch};
 use super::wire;
 use crate::config::{Limits, Wall};
 use crate::outcome::{Outcome, Report};
@@ -86,7 +87,7 @@ struct Group {
 
 /// A place for one executor, taken by another when it dies.
 struct Place {
-    instances: u32,
+    size: Size,
     process: watch::Receiver<Occupant>,
     keeper: JoinHandle<()>,
 }
@@ -120,9 +121,9 @@ struct Recipe {
 }
 
 impl Recipe {
-    async fn start(&self, instances: u32) -> Result<(Arc<Process>, Watch), StartError> {
+    async fn start(&self, size: Size) -> Result<(Arc<Process>, Watch), StartError> {
         let Recipe { program, image, memory, longest, require, .. } = self;
-        let started = Process::start(program, image.code()?, instances, *memory, *longest).await?;
+        let started = Process::start(program, image.code()?, size, *memory, *longest).await?;
         let walls = started.0.walls.clone();
         match walls.missing().find(|(wall, _)| require.contains(wall)) {
             Some((wall, why)) => Err(StartError::Wall { wall, why: why.to_owned() }),
@@ -147,12 +148,15 @@ impl Executors {
             require,
             restarts: restarts.clone(),
         });
-        // So many that together they have room for all.
-        let each = instances.div_ceil(shared.max(1));
-        let shared = Group::start(&recipe, shared.max(1), each).await?;
+        let threads = std::thread::available_parallelism().map_err(StartError::Spawn)?.get();
+        let threads = u32::try_from(threads).unwrap_or(u32::MAX);
+        let count = shared.max(1);
+        // So much that together they have room for all, and all cores.
+        let each = Size { instances: instances.div_ceil(count), threads: threads.div_ceil(count) };
+        let shared = Group::start(&recipe, count, each).await?;
         let mut groups = BTreeMap::new();
         for (tenant, instances) in own {
-            groups.insert(tenant, Group::start(&recipe, 1, instances).await?);
+            groups.insert(tenant, Group::start(&recipe, 1, Size { instances, threads }).await?);
         }
         Ok(Executors { shared, own: groups, restarts })
     }
@@ -203,12 +207,12 @@ impl Executors {
 }
 
 impl Group {
-    async fn start(recipe: &Arc<Recipe>, count: u32, instances: u32) -> Result<Group, StartError> {
+    async fn start(recipe: &Arc<Recipe>, count: u32, size: Size) -> Result<Group, StartError> {
         let changed = watch::Sender::new(());
         let mut places = Vec::new();
         for _ in 0..count {
-            let first = recipe.start(instances).await?;
-            places.push(Place::keep(recipe.clone(), instances, first, changed.clone()));
+            let first = recipe.start(size).await?;
+            places.push(Place::keep(recipe.clone(), size, first, changed.clone()));
         }
         Ok(Group { places, changed })
     }
@@ -219,7 +223,7 @@ impl Group {
         let mut changed = self.changed.subscribe();
         let mut running = loop {
             changed.mark_unchanged();
-            if let Some(process) = self.free() {
+            if let Some(process) = self.free(&job.tenant) {
                 match process.run(job, calls.clone()) {
                     Ok(running) => break running,
                     Err(back) => job = back,
@@ -251,14 +255,17 @@ impl Group {
             .unwrap_or_else(|how| Report::not_run(Outcome::Crashed(format!("its executor {how}"))))
     }
 
-    /// The live executor with the most room, if one has any.
-    fn free(&self) -> Option<Arc<Process>> {
+    /// A live executor that has room: of those the one with the fewest runs of that tenant,
+    /// whose shares of the cores are then alike, and of those the one with the most room.
+    fn free(&self, tenant: &TenantName) -> Option<Arc<Process>> {
         let room = |place: &Place| {
             let process = place.live().filter(|process| process.takes_jobs())?;
-            let free = (place.instances as usize).checked_sub(process.running())?;
-            (free > 0).then_some((free, process))
+            let (running, of_tenant) = process.running(tenant);
+            let free = (place.size.instances as usize).checked_sub(running)?;
+            (free > 0).then_some((of_tenant, Reverse(free), process))
         };
-        let (_, process) = self.places.iter().filter_map(room).max_by_key(|(free, _)| *free)?;
+        let rooms = self.places.iter().filter_map(room);
+        let (.., process) = rooms.min_by_key(|&(of_tenant, free, _)| (of_tenant, free))?;
         Some(process)
     }
 }
@@ -278,7 +285,7 @@ impl Place {
     /// Keeps an executor in this place.
     fn keep(
         recipe: Arc<Recipe>,
-        instances: u32,
+        size: Size,
         (process, mut watched): (Arc<Process>, Watch),
         changed: watch::Sender<()>,
     ) -> Place {
@@ -292,7 +299,7 @@ impl Place {
                 sleep_until(started + INTERVAL).await;
                 let mut delay = RETRY.0;
                 watched = loop {
-                    match recipe.start(instances).await {
+                    match recipe.start(size).await {
                         Ok((process, watch)) => {
                             tracing::info!(pid = process.pid, "executor started");
                             recipe.restarts.fetch_add(1, Ordering::Relaxed);
@@ -311,6 +318,6 @@ impl Place {
                 };
             }
         });
-        Place { instances, process: receiver, keeper }
+        Place { size, process: receiver, keeper }
     }
 }

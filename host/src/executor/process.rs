@@ -25,6 +25,7 @@ use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecuto
 use crate::config::{Limits, Wall};
 use crate::outcome::Report;
 use crate::sandbox::{Calls, Job};
+use crate::task::TenantName;
 
 /// How long an executor may take to get ready.
 const READY_LIMIT: Duration = Duration::from_secs(10);
@@ -55,6 +56,14 @@ pub enum StartError {
 type Jobs = mpsc::Receiver<ToExecutor>;
 type Tail = JoinHandle<String>;
 
+/// How much an executor does at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) instances: u32,
+    /// Threads that compute: in its room, it could not see how many cores it is granted.
+    pub(super) threads: u32,
+}
+
 /// A live executor.
 pub(super) struct Process {
     /// Its process id.
@@ -75,6 +84,7 @@ pub(super) struct Process {
 }
 
 struct Run {
+    tenant: TenantName,
     limits: Limits,
     started: Instant,
     calls: Arc<dyn Calls>,
@@ -136,7 +146,7 @@ impl Process {
     pub(super) async fn start(
         program: &Path,
         code: std::fs::File,
-        instances: u32,
+        Size { instances, threads }: Size,
         memory: u64,
         longest: u64,
     ) -> Result<(Arc<Process>, Watch), StartError> {
@@ -155,9 +165,6 @@ impl Process {
         let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
         let pid = child.id().unwrap_or_default();
         let (mut read, mut write) = UnixStream::from_std(ours)?.into_split();
-        // In its room, it could not see what its control group grants.
-        let threads = std::thread::available_parallelism()?.get();
-        let threads = u32::try_from(threads).unwrap_or(u32::MAX);
         let hello = Hello { version: wire::VERSION, threads, instances, memory };
         let greeting = async {
             write.write_all(&wire::frame(&ToExecutor::Hello(hello))).await?;
@@ -224,6 +231,7 @@ impl Process {
         let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
         let (sender, ended) = oneshot::channel();
         let run = Run {
+            tenant: job.tenant.clone(),
             limits: job.limits,
             started: Instant::now(),
             calls,
@@ -260,9 +268,10 @@ impl Process {
         self.kill.cancel();
     }
 
-    /// How many runs it has.
-    pub(super) fn running(&self) -> usize {
-        self.runs.lock().len()
+    /// How many runs it has, and how many of them are that tenant's.
+    pub(super) fn running(&self, tenant: &TenantName) -> (usize, usize) {
+        let runs = self.runs.lock();
+        (runs.len(), runs.values().filter(|run| run.tenant == *tenant).count())
     }
 
     /// Takes a message in.
@@ -437,7 +446,7 @@ mod tests {
         assert_eq!(refused as usize, wire::unwritten(INSTANCES));
         assert!(process.kill.is_cancelled());
         assert_eq!(process.fault.get(), Some(&"does not listen"));
-        assert_eq!(process.running(), 0);
+        assert_eq!(process.runs.lock().len(), 0);
     }
 
     #[tokio::test]

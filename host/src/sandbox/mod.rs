@@ -179,7 +179,9 @@ impl Sandbox {
         let threads = threads.max(1);
         let shared = Shared { image: ready.image, ticker, cores: Cores::new(threads) };
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
+            // One of them looks after what wakes up while the others compute: an instance is
+            // in line for a core at once, not when the slice of another is over.
+            .worker_threads(threads + 1)
             .thread_name("roh-compute")
             // New tasks and timers get their turn after each slice: tokio's defaults
             // let 61 go by, which at a slice's length is an age.
