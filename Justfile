@@ -70,9 +70,15 @@ test: setup build
     @echo "test: end-to-end tests" >&2
     cargo test --release --locked -p roh-tests
 
+# Fuzzes all that reads what others wrote, each target for so many seconds, or one: `just fuzz config 1800`
+fuzz target="all" seconds="10": setup
+    RUSTC_WORKSPACE_WRAPPER={{ justfile_directory() }}/tests/fuzz/rustc.sh \
+        cargo build --release --locked {{ ours }} -p roh-fuzz --bin 'fuzz-*'
+    tests/fuzz/run.sh {{ target }} {{ seconds }}
+
 # Measures what the second wall adds to a task's time (a minute)
 bench-wall: build
     {{ target }}/release/roh-bench-wall
 
 # What CI runs
-ci: check test
+ci: check test fuzz

@@ -33,7 +33,11 @@ mod fuzz {
         assert!(!followed || parsed.is_ok(), "lapin can't read what was mended");
         if let Ok((rest, _)) = parse_properties(input) {
             let properties = input.len() - rest.len();
-            assert_eq!(input[..properties], mended[..properties], "mended what was well");
+            for (sent, mended) in input.iter().zip(mended).take(properties) {
+                // What is nested too deep becomes bytes.
+                let flattened = matches!(sent, b'A' | b'F') && *mended == b'x';
+                assert!(sent == mended || flattened, "mended what was well");
+            }
         }
         let Ok((body, properties)) = parsed else { return };
         let (tenant, queue) = (TenantName::new("t"), Arc::from("q"));
@@ -83,14 +87,14 @@ mod fuzz {
                 && !name.starts_with(|c: char| c.is_ascii_digit())
                 && !name.contains(|c: char| c.is_ascii_punctuation() && c != '_' || c.is_control())
         };
+        let text = |text: &str| serde_json::to_string(text).expect("text");
         let (code, function) = match &task.code {
             Code::Module { module, function } => {
                 assert!(module.split('.').all(is_name), "{module:?}");
-                (format!("\"task\":{:?}", format!("{module}.{function}")), function)
+                (format!("\"task\":{}", text(&format!("{module}.{function}"))), function)
             }
             Code::Inline { source, function } => {
-                let source = serde_json::to_string(source).expect("text");
-                (format!("\"script\":{source},\"task\":{function:?}"), function)
+                (format!("\"script\":{},\"task\":{}", text(source), text(function)), function)
             }
         };
         assert!(is_name(function), "{function:?}");
