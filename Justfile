@@ -12,7 +12,7 @@ ours := "-p roh -p roh-publisher -p roh-tests"
 default:
     @just --list
 
-# Installs what tests and demo need beside cargo: RabbitMQ, and a Python with pika
+# Installs what tests and demo need beside cargo: RabbitMQ, a C++ compiler, a Python with pika
 setup:
     tests/setup.sh
 
@@ -51,6 +51,7 @@ serve config: build
 check: deny
     cargo fmt --all --check
     cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
+    cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
 
 # Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)

@@ -16,7 +16,7 @@ bounds="-timeout=60 -rss_limit_mb=512"
 keep() {
     merged=$(mktemp -d)
     # shellcheck disable=SC2086
-    "$out/release/fuzz-$1" $bounds -merge=1 "$merged" "tests/fuzz/corpus/$1" "$out/fuzz/$1" \
+    "$out/release/fuzz-$1" $bounds -set_cover_merge=1 -use_counters=0 "$merged" "tests/fuzz/corpus/$1" "$out/fuzz/$1" \
         >"$out/fuzz/$1.log" 2>&1 || { tail -n 20 "$out/fuzz/$1.log" >&2; exit 1; }
     rm -rf "tests/fuzz/corpus/$1" "$out/fuzz/$1"
     mkdir -p "tests/fuzz/corpus/$1" "$out/fuzz/$1"
