@@ -51,8 +51,8 @@ serve config: build
 check: deny
     cargo fmt --all --check
     cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
-    cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
+    cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
 
 # Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)
 deny:
@@ -74,7 +74,7 @@ test: setup build
 # Fuzzes all that reads what others wrote, each target for so many seconds, or one: `just fuzz config 1800`
 fuzz target="all" seconds="10": setup
     RUSTC_WORKSPACE_WRAPPER={{ justfile_directory() }}/tests/fuzz/rustc.sh \
-        cargo build --release --locked {{ ours }} -p roh-fuzz --bin 'fuzz-*'
+        cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 
 # Measures what the second wall adds to a task's time (a minute)
