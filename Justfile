@@ -12,7 +12,7 @@ ours := "-p roh -p roh-publisher -p roh-tests"
 default:
     @just --list
 
-# Installs what tests and demo need beside cargo: RabbitMQ, and a Python with pika
+# Installs what tests and demo need beside cargo: RabbitMQ, a C++ compiler, a Python with pika
 setup:
     tests/setup.sh
 
@@ -53,6 +53,7 @@ check: deny standin
     cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
     guest/build-guest.sh --lint
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
+    cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
 
 # Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)
 deny:
@@ -77,9 +78,15 @@ test: setup build
     @echo "test: end-to-end tests" >&2
     cargo test --release --locked -p roh-tests
 
+# Fuzzes all that reads what others wrote, each target for so many seconds, or one: `just fuzz config 1800`
+fuzz target="all" seconds="10": setup
+    RUSTC_WORKSPACE_WRAPPER={{ justfile_directory() }}/tests/fuzz/rustc.sh \
+        cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
+    tests/fuzz/run.sh {{ target }} {{ seconds }}
+
 # Measures what the second wall adds to a task's time (a minute)
 bench-wall: build
     {{ target }}/release/roh-bench-wall
 
 # What CI runs
-ci: check test
+ci: check fuzz test

@@ -32,17 +32,20 @@ pub fn roh() -> PathBuf {
     path
 }
 
+/// The guest that it uses.
+pub fn guest() -> PathBuf {
+    match std::env::var_os("ROH_GUEST") {
+        Some(named) => named.into(),
+        None => roh().with_file_name("../roh_guest.wasm"),
+    }
+}
+
 /// The interpreter image that the binary under test uses, built first if it is missing.
 ///
 /// # Panics
 /// There is none.
 pub fn image() -> Image {
-    let recipe = roh::commands::recipe::recipe();
-    let guest = match std::env::var_os("ROH_GUEST") {
-        Some(named) => named.into(),
-        None => roh().with_file_name("../roh_guest.wasm"),
-    };
-    let recipe = Recipe { guest, ..recipe };
+    let recipe = Recipe { guest: guest(), ..roh::commands::recipe::recipe() };
     Image::open_or_build(&recipe, &|_| {}).expect("an image")
 }
 

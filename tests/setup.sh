@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes sure that the tests find RabbitMQ and a Python with pika. Does nothing, fast,
-# where both are there. Starts no service and changes nothing outside `target/`,
-# except for Debian's packages, and those only as root.
+# Makes sure that the tests find RabbitMQ, a C++ compiler for libFuzzer, and a Python with
+# pika. Does nothing, fast, where all are there. Starts no service and changes nothing
+# outside `target/`, except for Debian's packages, and those only as root.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -65,6 +65,18 @@ bin=$(find_rabbitmq)
 [ -n "$bin" ] || fail "RabbitMQ is installed where it was not expected:" \
     "set ROH_RABBITMQ to the folder that holds rabbitmq-server and rabbitmqctl"
 say "RabbitMQ is in $bin"
+
+# As the crate `cc` looks for one.
+if ! command -v "${CXX:-c++}" >/dev/null; then
+    if can_apt; then
+        apt_install g++ || fail "apt could not install g++"
+    elif command -v xcode-select >/dev/null; then
+        fail "a C++ compiler is missing: run \`xcode-select --install\`, then this again"
+    else
+        fail "a C++ compiler is missing: install g++ or clang++, or set CXX to yours"
+    fi
+fi
+say "the C++ compiler is ${CXX:-c++}"
 
 # In order: the one that the tests use, a virtual environment, Debian's own package.
 has_pika() { [ -x "$(command -v "$1")" ] && "$1" -c 'import pika' 2>/dev/null; }

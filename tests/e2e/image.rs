@@ -1,17 +1,20 @@
 //! The image cache: built once, never loaded unless it is whole and ours.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use roh_tests::daemon::roh;
+use roh_tests::daemon::{guest, roh};
 use roh_tests::rabbit::Rabbit;
+use wasmparser::{Parser, Payload};
 
 crate::tests![
     a_damaged_image_is_rebuilt_once_by_two_that_start_at_once,
     a_cache_that_cannot_be_used_says_why,
     a_guest_that_is_missing_or_no_guest_says_what_to_do,
+    the_guest_imports_what_is_listed_and_nothing_else,
 ];
 
 fn start(arguments: &[&str], environment: &[(&str, &Path)]) -> std::process::Child {
@@ -118,4 +121,20 @@ fn a_guest_that_is_missing_or_no_guest_says_what_to_do(_: &Rabbit) {
     let other = build();
     assert_eq!(other.status.code(), Some(2));
     assert!(text(&other.stderr).contains("version 99"), "{}", text(&other.stderr));
+}
+
+fn the_guest_imports_what_is_listed_and_nothing_else(_: &Rabbit) {
+    // A unit test holds what the sandbox implements against the same list.
+    let listed = include_str!("../../host/src/sandbox/imports.txt");
+    let module = fs::read(guest()).expect("a guest");
+    let mut imported = BTreeSet::new();
+    for part in Parser::new(0).parse_all(&module) {
+        if let Payload::ImportSection(imports) = part.expect("WebAssembly") {
+            for import in imports.into_imports() {
+                let import = import.expect("an import");
+                imported.insert(format!("{} {}", import.module, import.name));
+            }
+        }
+    }
+    assert_eq!(imported, listed.lines().map(str::to_owned).collect());
 }

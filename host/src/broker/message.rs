@@ -1,13 +1,15 @@
 //! What is read from a message's properties, and what is written into those of
 //! replies, dead letters and retries. Publishes nothing.
 
+use std::sync::Arc;
+
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
 
 use super::wire::SUBSTITUTE;
 use crate::grants::Publication;
 use crate::outcome::Status;
-use crate::task::{Properties, ReplyAddress, TaskId};
+use crate::task::{Invalid, Properties, Refused, ReplyAddress, Task, TaskId, TenantName};
 
 /// Tasks between the message's and a client's.
 const DEPTH: &str = "x-roh-depth";
@@ -21,8 +23,25 @@ const MAX_HEADER_BYTES: usize = 96 << 10;
 /// Written to disk by a durable queue.
 const PERSISTENT: u8 = 2;
 
+/// What a message of `queue` asks for, for `tenant`; at most `limit` bytes of its body are read.
+pub(super) fn task(
+    body: &[u8],
+    properties: &BasicProperties,
+    tenant: &TenantName,
+    queue: &Arc<str>,
+    limit: u64,
+) -> Result<Task, Box<Refused>> {
+    let task = Task::parse(body, read(properties), tenant, queue, limit);
+    let Some(property) = not_text(properties) else { return task };
+    let envelope = match task {
+        Ok(task) => task.envelope,
+        Err(refused) => refused.envelope,
+    };
+    Err(Box::new(Refused { envelope, reason: Invalid(format!("{property} is not UTF-8")) }))
+}
+
 /// What a task needs of its message's properties.
-pub(super) fn read(properties: &BasicProperties) -> Properties {
+fn read(properties: &BasicProperties) -> Properties {
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     Properties {
         content_type: text(properties.content_type()),
@@ -35,7 +54,7 @@ pub(super) fn read(properties: &BasicProperties) -> Properties {
 }
 
 /// The first property that held bytes which are not text, by name.
-pub(super) fn not_text(properties: &BasicProperties) -> Option<&'static str> {
+fn not_text(properties: &BasicProperties) -> Option<&'static str> {
     let of_tasks = [
         ("content-type", properties.content_type()),
         ("message-id", properties.message_id()),

@@ -8,6 +8,8 @@ mod address;
 pub mod client;
 mod direct;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod message;
 mod outbox;
 mod publisher;

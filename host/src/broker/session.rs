@@ -18,7 +18,6 @@ use super::message::{self, short};
 use super::publisher::Publisher;
 use super::{Delivery, Inbox, Plan, SourcePlan, topology};
 use crate::manager::state::SessionId;
-use crate::task::{Invalid, Refused, Task};
 
 /// How long a connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -202,15 +201,6 @@ impl Opened {
     }
 }
 
-/// Refuses a task over one of its message's properties.
-fn not_utf8(task: Result<Task, Box<Refused>>, property: &str) -> Box<Refused> {
-    let envelope = match task {
-        Ok(task) => task.envelope,
-        Err(refused) => refused.envelope,
-    };
-    Box::new(Refused { envelope, reason: Invalid(format!("{property} is not UTF-8")) })
-}
-
 async fn subscribe(
     session: &Session,
     channel: &Channel,
@@ -270,17 +260,13 @@ impl Consuming {
 
     async fn deliver<I: Inbox>(&self, message: Message, inbox: &I) {
         let source = &self.source;
-        let task = Task::parse(
+        let task = message::task(
             &message.data,
-            message::read(&message.properties),
+            &message.properties,
             &source.source.tenant,
             &source.queue,
             source.message_limit,
         );
-        let task = match message::not_text(&message.properties) {
-            Some(property) => Err(not_utf8(task, property)),
-            None => task,
-        };
         let delivery = Delivery {
             session: self.session.clone(),
             acker: message.acker,

@@ -143,7 +143,7 @@ impl Mender {
     fn release(&mut self) {
         match self.held[0] {
             METHOD => mend_method(&mut self.held[FRAME_PREFIX..]),
-            CONTENT_HEADER => mend_header(&mut self.held[FRAME_PREFIX..]),
+            CONTENT_HEADER => drop(mend_header(&mut self.held[FRAME_PREFIX..])),
             kind if UNTOUCHED.contains(&kind) => self.passing = self.frame_len() - FRAME_PREFIX,
             _ => self.passing = usize::MAX,
         }
@@ -159,11 +159,12 @@ fn mend_method(payload: &mut [u8]) {
     }
 }
 
-/// Mends a content header as far as it can be followed; lapin refuses the rest.
-fn mend_header(payload: &mut [u8]) {
+/// Mends a content header as far as it can be followed; if that is not to its end, lapin
+/// refuses the rest.
+pub(super) fn mend_header(payload: &mut [u8]) -> Option<()> {
     let mut cursor = Cursor { rest: payload };
     // Class, weight and body size.
-    let _ = cursor.take(12).and_then(|_| cursor.properties());
+    cursor.take(12).and_then(|_| cursor.properties())
 }
 
 /// What a property or a field of a table is made of.

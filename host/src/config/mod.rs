@@ -3,6 +3,8 @@
 //! Nothing downstream asks whether a value is there: defaults are filled in here.
 //! `docs/config.md` is the reference.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod grants;
 mod keys;
 mod load;

@@ -236,7 +236,15 @@ fn may_be_secret(key: &str) -> bool {
 /// but its quotes.
 fn mask_url(bytes: &mut [u8], span: Range<usize>, secret: bool) {
     let Some(part) = bytes.get_mut(span) else { return };
-    let scheme = part.windows(3).position(|window| window == b"://").map(|at| at + 3);
+    // What is no scheme may be the secret, "://" within it or after it.
+    let in_scheme = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+-.\"'".contains(byte)
+    };
+    let scheme = part
+        .windows(3)
+        .position(|window| window == b"://")
+        .filter(|&at| !secret || part[..at].iter().all(in_scheme))
+        .map(|at| at + 3);
     let at = part.iter().rposition(|byte| *byte == b'@');
     let range = match (scheme, at) {
         (Some(scheme), Some(at)) if scheme < at => scheme..at,

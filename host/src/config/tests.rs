@@ -307,6 +307,8 @@ fn never_shows_the_brokers_password() {
         "[broker]\nurl = \"\"\"amqp://u:\\\n  hunter2@\"\"\"\nx = 1\n",
         "[broker]\nurl = 'amqp://hunter2:hunter2'\nx = 1\n",
         "[broker]\nurl = 'amqp://u:hun@ter2@h'\nx = 1 # hunter2\n".trim_end_matches(" # hunter2\n"),
+        "[broker]\nurl = 'amqp:/u:hunter2@h/?x=http://h'\n",
+        "broker = { url = 'amqp:/u:hunter2@h/?x=http://h', x = 1 }\n",
         "[broker]\npassword = 'hunter2'\n",
         "[broker]\npassword = hunter2\n",
         "[broker]\npass = 'hunter2'\n",

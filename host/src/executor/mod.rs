@@ -13,3 +13,5 @@ mod wire;
 
 pub use child::{main, program};
 pub use pool::{Executors, ExecutorsError, Plan};
+#[cfg(fuzzing)]
+pub use process::fuzz;

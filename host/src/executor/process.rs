@@ -1,6 +1,9 @@
 //! One executor, as the daemon sees it: a child process that is told to run jobs, and
 //! whatever it says is checked against what it was told. A word out of turn is its end.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -7,6 +7,8 @@
 mod address;
 mod files;
 mod folder;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http;
 mod log;
 mod messages;

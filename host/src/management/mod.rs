@@ -24,6 +24,8 @@ use crate::manager::view::{Snapshot, TaskState, TaskView};
 use crate::manager::{Gone, ManagerHandle, Totals};
 use crate::task::TaskId;
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod guard;
 mod metrics;
 mod server;

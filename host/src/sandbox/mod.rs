@@ -5,6 +5,8 @@
 
 mod engine;
 mod fair;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod guest;
 pub mod image;
 mod instance;

@@ -1,0 +1,49 @@
+//! Lets `tests/fuzz` reach what is private here. In no other build.
+
+use super::*;
+use crate::executor::lockdown::Applied;
+use crate::executor::wire::Ended;
+
+/// What became of the runs of an executor that talked.
+pub struct Heard {
+    /// Of each run, in order: what it reported, if it did.
+    pub reports: Vec<Option<Report>>,
+    /// Why it was not listened to any longer, unless it hung up.
+    pub broken: Option<String>,
+}
+
+/// Hears what an executor says that was handed these jobs. It says what it likes.
+pub async fn hear(said: &[u8], jobs: &[Job], calls: Arc<dyn Calls>) -> std::io::Result<Heard> {
+    let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
+    let (process, mut written) = Process::new(0, walls, jobs.len() as u32);
+    let run = |job: &Job| process.run(Box::new(job.clone()), calls.clone()).ok();
+    let mut running: Vec<_> = jobs.iter().filter_map(run).collect();
+    let limits: Vec<_> = jobs.iter().map(|job| job.limits).collect();
+    let (ours, mut theirs) = UnixStream::pair()?;
+    let (read, _write) = ours.into_split();
+    let executor = async {
+        // The daemon may have hung up.
+        let _ = theirs.write_all(said).await;
+        let _ = theirs.shutdown().await;
+        while written.recv().await.is_some() {}
+    };
+    let broken = tokio::select! {
+        heard = listen(read, &process, wire::longest_message(&limits)) => match heard {
+            Err(ReadError::Breach(breach)) => Some(breach.to_string()),
+            Err(ReadError::Io(_)) | Ok(()) => None,
+        },
+        () = executor => None,
+        () = process.kill.cancelled() => process.fault.get().map(|&fault| fault.to_owned()),
+    };
+    drop(Watched(process.clone()));
+    let mut reports = Vec::new();
+    for running in &mut running {
+        reports.push(running.ended().await.ok());
+    }
+    Ok(Heard { reports, broken })
+}
+
+/// What an honest executor sends at the end of its first run.
+pub fn say(report: Report) -> Vec<u8> {
+    wire::frame(&FromExecutor::Ended(RunId(0), Box::new(Ended::new(report))))
+}
