@@ -87,7 +87,6 @@ struct Group {
 
 /// A place for one executor, taken by another when it dies.
 struct Place {
-    size: Size,
     process: watch::Receiver<Occupant>,
     keeper: JoinHandle<()>,
 }
@@ -228,7 +227,7 @@ impl Group {
                     Ok(running) => break running,
                     Err(back) => job = back,
                 }
-                // It died just now; another may have room.
+                // It died just now, or another job came first: it is not chosen again.
                 continue;
             }
             // Cancel-safe: nothing was handed over yet.
@@ -259,10 +258,9 @@ impl Group {
     /// whose shares of the cores are then alike, and of those the one with the most room.
     fn free(&self, tenant: &TenantName) -> Option<Arc<Process>> {
         let room = |place: &Place| {
-            let process = place.live().filter(|process| process.takes_jobs())?;
-            let (running, of_tenant) = process.running(tenant);
-            let free = (place.size.instances as usize).checked_sub(running)?;
-            (free > 0).then_some((of_tenant, Reverse(free), process))
+            let process = place.live()?;
+            let free = process.free();
+            (free > 0).then(|| (process.running(tenant), Reverse(free), process))
         };
         let rooms = self.places.iter().filter_map(room);
         let (.., process) = rooms.min_by_key(|&(of_tenant, free, _)| (of_tenant, free))?;
@@ -318,6 +316,6 @@ impl Place {
                 };
             }
         });
-        Place { size, process: receiver, keeper }
+        Place { process: receiver, keeper }
     }
 }

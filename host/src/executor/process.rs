@@ -73,6 +73,8 @@ pub(super) struct Process {
     pub(super) pid: u32,
     /// What holds it in, as it said before its first job.
     pub(super) walls: Walls,
+    /// How many runs it has room for.
+    instances: usize,
     /// Bounded: an executor can end runs, and ask for more, without reading a word.
     to: mpsc::Sender<ToExecutor>,
     /// Whoever waits for one is told when it is over.
@@ -205,8 +207,13 @@ impl Process {
     }
 
     /// Whether it still takes jobs.
-    pub(super) fn takes_jobs(&self) -> bool {
-        !self.to.is_closed()
+    fn takes_jobs(&self) -> bool {
+        !self.to.is_closed() && !self.kill.is_cancelled()
+    }
+
+    /// Room for more runs, if it takes any.
+    pub(super) fn free(&self) -> usize {
+        if self.takes_jobs() { self.instances.saturating_sub(self.runs.lock().len()) } else { 0 }
     }
 
     /// One of which nothing is known yet, and what is to be written to it.
@@ -215,6 +222,7 @@ impl Process {
         let process = Process {
             pid,
             walls,
+            instances: instances as usize,
             to,
             runs: Runs::default(),
             next_run: AtomicU64::new(0),
@@ -225,7 +233,8 @@ impl Process {
         (Arc::new(process), jobs)
     }
 
-    /// Hands it a job, unless it is dead. The run counts until it is known to be over.
+    /// Hands it a job, unless it is dead or has no room. The run counts until it is known to
+    /// be over.
     pub(super) fn run(
         self: &Arc<Process>,
         job: Box<Job>,
@@ -242,7 +251,14 @@ impl Process {
             call: None,
             ended: sender,
         };
-        self.runs.lock().insert(id, run);
+        {
+            let mut runs = self.runs.lock();
+            // Another may have come first since somebody looked.
+            if runs.len() >= self.instances {
+                return Err(job);
+            }
+            runs.insert(id, run);
+        }
         match self.tell(ToExecutor::Run(id, job)) {
             Err(ToExecutor::Run(_, job)) => {
                 self.runs.lock().remove(&id);
@@ -271,10 +287,9 @@ impl Process {
         self.kill.cancel();
     }
 
-    /// How many runs it has, and how many of them are that tenant's.
-    pub(super) fn running(&self, tenant: &TenantName) -> (usize, usize) {
-        let runs = self.runs.lock();
-        (runs.len(), runs.values().filter(|run| run.tenant == *tenant).count())
+    /// How many runs of that tenant it has.
+    pub(super) fn running(&self, tenant: &TenantName) -> usize {
+        self.runs.lock().values().filter(|run| run.tenant == *tenant).count()
     }
 
     /// Takes a message in.
@@ -449,7 +464,21 @@ mod tests {
         assert_eq!(refused as usize, wire::unwritten(INSTANCES));
         assert!(process.kill.is_cancelled());
         assert_eq!(process.fault.get(), Some(&"does not listen"));
+        // Nobody chooses it any more, though it is not dead yet.
+        assert_eq!(process.free(), 0);
         assert_eq!(process.runs.lock().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn it_has_no_more_runs_than_instances() {
+        let (process, _unread) = process();
+        let run = || process.run(Box::new(job(Limits::default())), Arc::new(NoCalls));
+        let runs: Vec<_> = (0..INSTANCES).map(|_| run().expect("room")).collect();
+        assert_eq!((process.free(), runs.len()), (0, 2));
+        assert!(run().is_err());
+        process.take(stopped(0)).expect("its run");
+        assert!(run().is_ok());
+        assert!(!process.kill.is_cancelled());
     }
 
     #[tokio::test]
