@@ -64,7 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     key("[manager]", "max-deliveries", "integer", "5"),
     key("[manager]", "drain-timeout", "duration", r#""30s""#),
     key("[sandbox]", "require", "array", "[]"),
-    key("[sandbox]", "executors", "integer", "(one for each core, 16 at most)"),
+    key("[sandbox]", "executors", "integer", "1"),
     key("[limits]", "memory", "size", r#""64MiB""#),
     key("[limits]", "cpu", "duration", r#""5s""#),
     key("[limits]", "wall", "duration", r#""30s""#),

@@ -2,7 +2,6 @@
 //! all problems at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,7 +80,7 @@ fn build(document: &Document<'_>, folder: &Path) -> Option<Config> {
     let dead_letter = dead_letter(document, &sources);
     let tenants = tenants(document, folder, limits, &sources, &dead_letter);
     let manager = manager(&document.section("manager"), sources.len());
-    let sandbox = sandbox(&document.section("sandbox"), manager.watermark);
+    let sandbox = sandbox(&document.section("sandbox"));
     let management = management(&document.section("management"), folder);
     let log = log(&document.section("log"));
     Some(Config {
@@ -235,15 +234,7 @@ fn manager(section: &Section<'_>, sources: usize) -> ManagerConfig {
     }
 }
 
-/// One for each core, as far as there are instances for them: threads of one process get in
-/// each other's way whenever memory is mapped.
-fn default_executors(watermark: usize) -> usize {
-    const MOST: usize = 16;
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    cores.min(watermark).clamp(1, MOST)
-}
-
-fn sandbox(section: &Section<'_>, watermark: usize) -> Sandbox {
+fn sandbox(section: &Section<'_>) -> Sandbox {
     const WALLS: [(&str, Wall); 3] = [
         (Wall::Seccomp.name(), Wall::Seccomp),
         (Wall::Landlock.name(), Wall::Landlock),
@@ -252,9 +243,8 @@ fn sandbox(section: &Section<'_>, watermark: usize) -> Sandbox {
     let wall = values::one_of(&WALLS);
     Sandbox {
         require: section.read("require", values::list(wall)).unwrap_or_default(),
-        executors: section
-            .read("executors", values::integer(1..=MAX_EXECUTORS))
-            .map_or_else(|| default_executors(watermark), |count| count as usize),
+        executors: section.read("executors", values::integer(1..=MAX_EXECUTORS)).unwrap_or(1)
+            as usize,
     }
 }
 
