@@ -6,38 +6,74 @@
 #[cfg(fuzzing)]
 mod fuzz {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
+    use std::future::ready;
+    use std::path::Path;
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, LazyLock};
     use std::time::Instant;
 
-    use roh::grants::Progress;
-    use roh::management::{Node, Vitals, fuzz as management, router};
+    use roh::config::{Config, fuzz as config};
+    use roh::grants::{Progress, Publication, Publish, PublishError};
+    use roh::management::{Node, Submissions, Vitals, fuzz as management, router};
     use roh::manager::view::{Snapshot, TaskState, TaskView};
     use roh::manager::{Gone, TenantTotals, Totals};
-    use roh::task::{TaskId, TenantName};
+    use roh::task::{Properties, Task, TaskId, TenantName};
     use roh_fuzz::{block_on, within};
     use serde_json::Value;
 
     const TOKEN: &str = "0123456789abcdef";
 
+    /// Longest task message.
+    const MESSAGE: u64 = 100;
+
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let text = format!("[broker]\nurl = 'amqp://h'\n[limits]\nmessage = {MESSAGE}");
+        config::parse(&text, Path::new("roh.toml")).unwrap_or_else(|error| panic!("{error}"))
+    });
+
     /// What a connection may hold at once: its buffers, and the other end of the pipe.
     const MEMORY: usize = 1 << 20;
 
-    libfuzzer_sys::fuzz_target!(|sent: &[u8]| within(MEMORY, || {
-        block_on(async {
-            exchange(sent, None).await;
-            exchange(sent, Some(TOKEN)).await;
+    libfuzzer_sys::fuzz_target!(|sent: &[u8]| {
+        LazyLock::force(&CONFIG);
+        within(MEMORY, || {
+            block_on(async {
+                exchange(sent, None).await;
+                exchange(sent, Some(TOKEN)).await;
+            });
         });
-    }));
+    });
 
-    /// A node that counts what is asked of it.
-    #[derive(Default)]
-    struct Asked(Arc<AtomicUsize>);
+    /// Counts what is asked of a node and its broker.
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicUsize>);
 
-    impl Asked {
-        fn count(&self) {
+    impl Count {
+        fn add(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Takes tasks, and nothing else.
+    impl Publish for Count {
+        fn publish(
+            &self,
+            it: Publication,
+        ) -> Pin<Box<dyn Future<Output = Result<(), PublishError>> + Send + '_>> {
+            self.add();
+            assert_eq!(it.exchange, "roh.tasks");
+            let (tenant, queue) = (TenantName::new("default"), "q".into());
+            let read = Task::parse(&it.body, Properties::default(), &tenant, &queue, MESSAGE);
+            assert!(read.is_ok(), "no node takes what was submitted");
+            let taken = it.body.len().is_multiple_of(2);
+            Box::pin(ready(if taken { Ok(()) } else { Err(PublishError::Unreachable) }))
+        }
+    }
+
+    struct Asked {
+        count: Count,
+        submissions: Submissions,
     }
 
     fn view(id: &TaskId) -> TaskView {
@@ -56,33 +92,37 @@ mod fuzz {
 
     impl Node for Asked {
         async fn snapshot(&self) -> Result<Snapshot, Gone> {
-            self.count();
+            self.count.add();
             let id = TaskId::parse("a").expect("short");
             Ok(Snapshot { running: vec![view(&id)], waiting: Vec::new() })
         }
 
         async fn find(&self, id: &TaskId) -> Result<Option<TaskView>, Gone> {
-            self.count();
+            self.count.add();
             Ok((id.as_str().len() % 2 == 1).then(|| view(id)))
         }
 
         async fn stop(&self, id: &TaskId) -> Result<usize, Gone> {
-            self.count();
+            self.count.add();
             if id.as_str() == "gone" { Err(Gone) } else { Ok(id.as_str().len() % 2) }
         }
 
         async fn stop_all(&self) -> Result<usize, Gone> {
-            self.count();
+            self.count.add();
             Ok(2)
         }
 
         async fn totals(&self) -> Result<Totals, Gone> {
-            self.count();
+            self.count.add();
             Ok(Totals(BTreeMap::from([(TenantName::new("t"), TenantTotals::default())])))
         }
 
         fn progress(&self, _: &TaskView) -> Option<Progress> {
             None
+        }
+
+        fn submissions(&self) -> &Submissions {
+            &self.submissions
         }
 
         fn vitals(&self) -> Vitals {
@@ -95,10 +135,11 @@ mod fuzz {
     }
 
     async fn exchange(sent: &[u8], token: Option<&str>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let router = router("node", Asked(asked.clone()), token.map(str::to_owned));
-        let got = management::exchange(sent, router).await;
-        let asked = asked.load(Ordering::Relaxed);
+        let count = Count::default();
+        let submissions = Submissions::new(&CONFIG, Arc::new(count.clone()));
+        let node = Asked { count: count.clone(), submissions };
+        let got = management::exchange(sent, router("node", node, token.map(str::to_owned))).await;
+        let asked = count.0.load(Ordering::Relaxed);
         // One request for each connection; metrics asks for two things.
         assert!(asked <= 2, "{asked} requests");
         let says = |what: &str| {
@@ -115,7 +156,7 @@ mod fuzz {
         }
         let status = check(&got);
         if asked > 0 {
-            assert!(matches!(status, Some(200 | 404 | 503)), "{status:?}");
+            assert!(matches!(status, Some(200 | 202 | 404 | 503)), "{status:?}");
         }
     }
 
