@@ -80,7 +80,7 @@ test: setup build
 
 # Fuzzes all that reads what others wrote, each target for so many seconds, or one: `just fuzz config 1800`
 fuzz target="all" seconds="10": setup
-    RUSTC_WORKSPACE_WRAPPER={{ justfile_directory() }}/tests/fuzz/rustc.sh \
+    RUSTC_WORKSPACE_WRAPPER="{{ justfile_directory() }}/tests/fuzz/rustc.sh" \
         cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 

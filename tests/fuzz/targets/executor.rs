@@ -21,21 +21,20 @@ mod fuzz {
     const MEMORY: usize = 256 << 10;
 
     libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-        let said = said(input);
+        let (patient, said) = said(input);
         // A frame's body, its message, what is made of that, each as it grows.
-        within(MEMORY + 16 * said.len(), || block_on(hear(&said)));
+        within(MEMORY + 16 * input.len(), || block_on(hear(&said, patient)));
     });
 
-    /// The bytes themselves if the first of them is even; else pieces, each after its length
-    /// in one byte, each in a frame of its own.
-    fn said(input: &[u8]) -> Vec<u8> {
-        match input.split_first() {
-            Some((kind, rest)) if kind % 2 == 1 => {
-                let frame = |body: &[u8]| [&(body.len() as u32).to_le_bytes(), body].concat();
-                pieces(rest).flat_map(frame).collect()
-            }
-            Some((_, rest)) => rest.to_vec(),
-            None => Vec::new(),
+    /// The first byte says how the rest is said: as it is, or in pieces, each after its length
+    /// in one byte and sent as a frame of its own, waiting for answers or not.
+    fn said(input: &[u8]) -> (bool, Vec<Vec<u8>>) {
+        let Some((how, rest)) = input.split_first() else { return (false, Vec::new()) };
+        let frame = |body: &[u8]| [&(body.len() as u32).to_le_bytes(), body].concat();
+        match how % 4 {
+            0 | 2 => (false, vec![rest.to_vec()]),
+            1 => (false, pieces(rest).map(frame).collect()),
+            _ => (true, pieces(rest).map(frame).collect()),
         }
     }
 
@@ -51,18 +50,20 @@ mod fuzz {
         }
     }
 
-    async fn hear(said: &[u8]) {
+    async fn hear(said: &[Vec<u8>], patient: bool) {
         // The second may print nothing and have no result but a digit.
         let jobs = [limits(), Limits { output: 0, result: 1, calls: 1, ..limits() }].map(job);
-        let heard = executor::hear(said, &jobs, Arc::new(Echo)).await.expect("a pair of sockets");
+        let heard = executor::hear(said, patient, &jobs, Arc::new(Echo)).await;
+        let heard = heard.expect("a pair of sockets");
         assert_eq!(heard.reports.len(), jobs.len());
         assert!(heard.broken.is_none_or(|why| !why.is_empty()));
         for (report, job) in heard.reports.into_iter().zip(&jobs) {
             let Some(report) = report else { continue };
             within_limits(&report, &job.limits);
             // What was believed once is believed again.
-            let again = executor::say(report.clone());
-            let again = executor::hear(&again, std::slice::from_ref(job), Arc::new(Echo)).await;
+            let again = [executor::say(report.clone())];
+            let job = std::slice::from_ref(job);
+            let again = executor::hear(&again, false, job, Arc::new(Echo)).await;
             let again = again.expect("a pair of sockets");
             assert_eq!(again.broken, None);
             let [Some(again)] = &again.reports[..] else { panic!("no report") };

@@ -56,8 +56,8 @@ mod fuzz {
             assert!(!why.is_empty());
         }
         // The daemon believes what an honest executor says of any guest.
-        let said = executor::say(report.clone());
-        let heard = executor::hear(&said, std::slice::from_ref(&job), script).await;
+        let said = [executor::say(report.clone())];
+        let heard = executor::hear(&said, false, std::slice::from_ref(&job), script).await;
         let heard = heard.expect("a pair of sockets");
         assert_eq!(heard.broken, None);
         let [Some(heard)] = &heard.reports[..] else { panic!("no report") };

@@ -6,70 +6,74 @@
 #[cfg(fuzzing)]
 mod fuzz {
     use std::collections::BTreeMap;
+    use std::future::ready;
     use std::path::Path;
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, LazyLock};
     use std::time::Instant;
 
-    use roh::config::{self, Config};
+    use roh::config::{Config, fuzz as config};
     use roh::grants::{Progress, Publication, Publish, PublishError};
     use roh::management::{Node, Submissions, Vitals, fuzz as management, router};
     use roh::manager::view::{Snapshot, TaskState, TaskView};
     use roh::manager::{Gone, TenantTotals, Totals};
-    use roh::task::{TaskId, TenantName};
+    use roh::task::{Properties, Task, TaskId, TenantName};
     use roh_fuzz::{block_on, within};
     use serde_json::Value;
 
     const TOKEN: &str = "0123456789abcdef";
 
+    /// Longest task message.
+    const MESSAGE: u64 = 100;
+
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+        let text = format!("[broker]\nurl = 'amqp://h'\n[limits]\nmessage = {MESSAGE}");
+        config::parse(&text, Path::new("roh.toml")).unwrap_or_else(|error| panic!("{error}"))
+    });
+
     /// What a connection may hold at once: its buffers, and the other end of the pipe.
     const MEMORY: usize = 1 << 20;
 
-    libfuzzer_sys::fuzz_target!(|sent: &[u8]| within(MEMORY, || {
-        block_on(async {
-            exchange(sent, None).await;
-            exchange(sent, Some(TOKEN)).await;
+    libfuzzer_sys::fuzz_target!(|sent: &[u8]| {
+        LazyLock::force(&CONFIG);
+        within(MEMORY, || {
+            block_on(async {
+                exchange(sent, None).await;
+                exchange(sent, Some(TOKEN)).await;
+            });
         });
-    }));
-
-    /// Where tasks of callers can go.
-    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-        let text = "[broker]\nurl = 'amqp://h'\n[limits]\nmessage = 1000\n\
-                    [[source]]\ntenant = 't'\nexchange = 'e'\nqueue = 'q'\n";
-        config::fuzz::parse(text, Path::new("roh.toml")).expect("a configuration")
     });
 
-    /// Counts what is asked of a node, and of its broker.
+    /// Counts what is asked of a node and its broker.
     #[derive(Clone, Default)]
     struct Count(Arc<AtomicUsize>);
 
     impl Count {
-        fn count(&self) {
+        fn add(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
+    /// Takes tasks, and nothing else.
     impl Publish for Count {
         fn publish(
             &self,
-            _: Publication,
+            it: Publication,
         ) -> Pin<Box<dyn Future<Output = Result<(), PublishError>> + Send + '_>> {
-            self.count();
-            Box::pin(std::future::ready(Ok(())))
+            self.add();
+            assert_eq!(it.exchange, "roh.tasks");
+            let (tenant, queue) = (TenantName::new("default"), "q".into());
+            let read = Task::parse(&it.body, Properties::default(), &tenant, &queue, MESSAGE);
+            assert!(read.is_ok(), "no node takes what was submitted");
+            let taken = it.body.len().is_multiple_of(2);
+            Box::pin(ready(if taken { Ok(()) } else { Err(PublishError::Unreachable) }))
         }
     }
 
-    /// A node that counts.
     struct Asked {
         count: Count,
         submissions: Submissions,
-    }
-
-    impl Asked {
-        fn count(&self) {
-            self.count.count();
-        }
     }
 
     fn view(id: &TaskId) -> TaskView {
@@ -88,28 +92,28 @@ mod fuzz {
 
     impl Node for Asked {
         async fn snapshot(&self) -> Result<Snapshot, Gone> {
-            self.count();
+            self.count.add();
             let id = TaskId::parse("a").expect("short");
             Ok(Snapshot { running: vec![view(&id)], waiting: Vec::new() })
         }
 
         async fn find(&self, id: &TaskId) -> Result<Option<TaskView>, Gone> {
-            self.count();
+            self.count.add();
             Ok((id.as_str().len() % 2 == 1).then(|| view(id)))
         }
 
         async fn stop(&self, id: &TaskId) -> Result<usize, Gone> {
-            self.count();
+            self.count.add();
             if id.as_str() == "gone" { Err(Gone) } else { Ok(id.as_str().len() % 2) }
         }
 
         async fn stop_all(&self) -> Result<usize, Gone> {
-            self.count();
+            self.count.add();
             Ok(2)
         }
 
         async fn totals(&self) -> Result<Totals, Gone> {
-            self.count();
+            self.count.add();
             Ok(Totals(BTreeMap::from([(TenantName::new("t"), TenantTotals::default())])))
         }
 
@@ -134,8 +138,7 @@ mod fuzz {
         let count = Count::default();
         let submissions = Submissions::new(&CONFIG, Arc::new(count.clone()));
         let node = Asked { count: count.clone(), submissions };
-        let router = router("node", node, token.map(str::to_owned));
-        let got = management::exchange(sent, router).await;
+        let got = management::exchange(sent, router("node", node, token.map(str::to_owned))).await;
         let asked = count.0.load(Ordering::Relaxed);
         // One request for each connection; metrics asks for two things.
         assert!(asked <= 2, "{asked} requests");

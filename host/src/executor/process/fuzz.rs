@@ -12,8 +12,14 @@ pub struct Heard {
     pub broken: Option<String>,
 }
 
-/// Hears what an executor says that was handed these jobs. It says what it likes.
-pub async fn hear(said: &[u8], jobs: &[Job], calls: Arc<dyn Calls>) -> std::io::Result<Heard> {
+/// Hears what an executor says that was handed these jobs, piece by piece. It says what it
+/// likes; a `patient` one waits for the answer to each piece that is a call.
+pub async fn hear(
+    said: &[Vec<u8>],
+    patient: bool,
+    jobs: &[Job],
+    calls: Arc<dyn Calls>,
+) -> std::io::Result<Heard> {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
     let (process, mut written) = Process::new(0, walls, jobs.len() as u32);
     let run = |job: &Job| process.run(Box::new(job.clone()), calls.clone()).ok();
@@ -22,8 +28,15 @@ pub async fn hear(said: &[u8], jobs: &[Job], calls: Arc<dyn Calls>) -> std::io::
     let (ours, mut theirs) = UnixStream::pair()?;
     let (read, _write) = ours.into_split();
     let executor = async {
-        // The daemon may have hung up.
-        let _ = theirs.write_all(said).await;
+        for piece in said {
+            // The daemon may have hung up.
+            let _ = theirs.write_all(piece).await;
+            let message = piece.get(4..).map(postcard::from_bytes::<FromExecutor>);
+            let mut waits = patient && matches!(message, Some(Ok(FromExecutor::Call(..))));
+            while waits {
+                waits = !matches!(written.recv().await, Some(ToExecutor::Answer(..)));
+            }
+        }
         let _ = theirs.shutdown().await;
         while written.recv().await.is_some() {}
     };
