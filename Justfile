@@ -89,4 +89,4 @@ bench-wall: build
     {{ target }}/release/roh-bench-wall
 
 # What CI runs
-ci: check fuzz test
+ci: check (fuzz "all" "5") test
