@@ -1,8 +1,9 @@
-//! What the fuzz targets share: a bound on what an input may have allocated, a runtime, and
-//! a job.
+//! What the fuzz targets share: a bound on what an input may have allocated, a runtime, a
+//! folder, and a job.
 
 use std::alloc::System;
 use std::panic;
+use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use roh::config::Limits;
 use roh::sandbox::Job;
 use roh::task::TenantName;
 use roh_abi::{Load, Script, TaskInfo};
+use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 /// Counts what Rust code allocates. Beyond its limit an allocation fails, which aborts.
@@ -48,6 +50,16 @@ fn limit(bytes: usize) {
 /// Waits for `work` on this thread.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(work))
+}
+
+/// A folder for small files, in memory where there is such a place.
+pub fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    folder.expect("a folder")
 }
 
 /// The pieces of `input`, each after its length in one byte.

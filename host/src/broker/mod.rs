@@ -135,10 +135,7 @@ impl Plan {
             source: source.clone(),
             queue: source.queue.as_str().into(),
             prefetch,
-            message_limit: config
-                .tenants
-                .get(&source.tenant)
-                .map_or_else(|| crate::config::Limits::default().message, |t| t.limits.message),
+            message_limit: config.limits(&source.tenant).message,
         });
         Ok(Plan {
             node: config.node.clone(),

@@ -80,14 +80,12 @@ async fn sandbox(config: &Config) -> Vec<(Severity, String)> {
 
 /// Which walls stand around executors, and what would help those that don't.
 fn around(walls: &Walls, required: &[Wall]) -> Vec<(Severity, String)> {
-    let missing: Vec<_> = walls.missing().collect();
-    let standing = Wall::ALL.into_iter().filter(|wall| missing.iter().all(|(it, _)| it != wall));
-    let standing: Vec<_> = standing.map(Wall::name).collect();
+    let standing: Vec<_> = walls.standing().map(Wall::name).collect();
     let mut found = Vec::new();
     if !standing.is_empty() {
         found.push((Severity::Ok, format!("executors: behind {}", standing.join(", "))));
     }
-    for (wall, why) in missing {
+    for (wall, why) in walls.missing() {
         let (severity, need) = match required.contains(&wall) {
             true => (Severity::Error, ", which [sandbox] requires"),
             false => (Severity::Warning, ""),

@@ -91,10 +91,8 @@ struct TenantRunner {
 impl Runner for TenantRunner {
     async fn run(&self, task: Arc<Task>, stop: CancellationToken) -> Report {
         let name = &task.envelope.tenant;
-        let tenant = self.config.tenants.get(name);
-        let limits = tenant.map(|tenant| tenant.limits).unwrap_or_default();
-        let share = tenant.map_or(1, |tenant| tenant.share);
-        let job = Job::new(&task, limits, share);
+        let share = self.config.tenants.get(name).map_or(1, |tenant| tenant.share);
+        let job = Job::new(&task, self.config.limits(name), share);
         let session = Arc::new(self.grants.session(
             name,
             &task.envelope.id,
@@ -117,7 +115,8 @@ async fn serve(
     let outbox = Arc::new(Outbox::new(&config, "scripts")?);
     let grants = Arc::new(Grants::new(&config, management, outbox)?);
     // Not the scripts' own: they could hold it up.
-    let submissions = Submissions::new(&config, Arc::new(Outbox::new(&config, "management")?));
+    let submissions =
+        Submissions::new(config.clone(), Arc::new(Outbox::new(&config, "management")?));
     let executors = Arc::new(executors);
     let runner = Arc::new(TenantRunner {
         config: config.clone(),

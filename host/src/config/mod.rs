@@ -62,6 +62,11 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         load::load(path)
     }
+
+    /// What a task of that tenant may use, before its message lowers it.
+    pub fn limits(&self, tenant: &TenantName) -> Limits {
+        self.tenants.get(tenant).map(|tenant| tenant.limits).unwrap_or_default()
+    }
 }
 
 /// The broker's address, which holds its password.

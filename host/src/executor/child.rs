@@ -144,7 +144,8 @@ impl Room {
         let calls = Arc::new(Caller { id, runs: runs.clone(), to: to.clone() });
         self.sandbox.spawn(job, calls, stop, move |report| {
             runs.lock().remove(&id);
-            // It fails only if the daemon is gone, and then nobody needs it.
+            // There is room: the daemon hands out no more runs than there are instances. So it
+            // fails only if the daemon is gone, and then nobody needs it.
             let _ = to.try_send(FromExecutor::Ended(id, Box::new(Ended::new(report))));
         });
     }

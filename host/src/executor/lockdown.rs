@@ -51,6 +51,11 @@ impl Walls {
         }
     }
 
+    /// Those that stand.
+    pub fn standing(&self) -> impl Iterator<Item = Wall> {
+        Wall::ALL.into_iter().filter(|wall| *self.of(*wall) == Applied::Yes)
+    }
+
     /// Those that don't stand, and why.
     pub fn missing(&self) -> impl Iterator<Item = (Wall, &str)> {
         Wall::ALL.into_iter().filter_map(|wall| match self.of(wall) {
@@ -63,8 +68,7 @@ impl Walls {
 /// One line: `seccomp, landlock; without namespaces: the kernel does not support them`.
 impl fmt::Display for Walls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let standing = Wall::ALL.into_iter().filter(|wall| *self.of(*wall) == Applied::Yes);
-        let standing: Vec<_> = standing.map(Wall::name).collect();
+        let standing: Vec<_> = self.standing().map(Wall::name).collect();
         let missing = self.missing().map(|(wall, why)| format!("without {wall}: {why}"));
         let parts = [standing.join(", ")].into_iter().filter(|part| !part.is_empty());
         f.write_str(&parts.chain(missing).collect::<Vec<_>>().join("; "))

@@ -1,7 +1,6 @@
 //! All executors of a node: which of them runs what, and another in the place of one
 //! that died.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -255,16 +254,14 @@ impl Group {
     }
 
     /// A live executor that has room: of those the one with the fewest runs of that tenant,
-    /// whose shares of the cores are then alike, and of those the one with the most room.
+    /// which so spreads over all cores, and of those the one with the fewest of all.
     fn free(&self, tenant: &TenantName) -> Option<Arc<Process>> {
-        let room = |place: &Place| {
+        let with_room = |place: &Place| {
             let process = place.live()?;
-            let free = process.free();
-            (free > 0).then(|| (process.running(tenant), Reverse(free), process))
+            Some((process.running(tenant)?, process))
         };
-        let rooms = self.places.iter().filter_map(room);
-        let (.., process) = rooms.min_by_key(|&(of_tenant, free, _)| (of_tenant, free))?;
-        Some(process)
+        let places = self.places.iter().filter_map(with_room);
+        places.min_by_key(|(running, _)| *running).map(|(_, process)| process)
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[cfg(fuzzing)]
 pub mod fuzz;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -206,16 +208,6 @@ impl Process {
         Ok((process, watch))
     }
 
-    /// Whether it still takes jobs.
-    fn takes_jobs(&self) -> bool {
-        !self.to.is_closed() && !self.kill.is_cancelled()
-    }
-
-    /// Room for more runs, if it takes any.
-    pub(super) fn free(&self) -> usize {
-        if self.takes_jobs() { self.instances.saturating_sub(self.runs.lock().len()) } else { 0 }
-    }
-
     /// One of which nothing is known yet, and what is to be written to it.
     fn new(pid: u32, walls: Walls, instances: u32) -> (Arc<Process>, Jobs) {
         let (to, jobs) = mpsc::channel(wire::unwritten(instances));
@@ -287,9 +279,12 @@ impl Process {
         self.kill.cancel();
     }
 
-    /// How many runs of that tenant it has.
-    pub(super) fn running(&self, tenant: &TenantName) -> usize {
-        self.runs.lock().values().filter(|run| run.tenant == *tenant).count()
+    /// How many runs it has of that tenant, and of all; `None` if it takes no more.
+    pub(super) fn running(&self, tenant: &TenantName) -> Option<(usize, usize)> {
+        let over = self.to.is_closed() || self.kill.is_cancelled();
+        let runs = self.runs.lock();
+        let of_tenant = runs.values().filter(|run| run.tenant == *tenant);
+        (!over && runs.len() < self.instances).then(|| (of_tenant.count(), runs.len()))
     }
 
     /// Takes a message in.
@@ -425,79 +420,4 @@ async fn tail(stderr: ChildStderr) -> String {
         kept.drain(..kept.len().saturating_sub(LAST_WORDS));
     }
     String::from_utf8_lossy(&kept).trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::lockdown::Applied;
-    use super::super::wire::Ended;
-    use super::*;
-    use crate::outcome::Outcome;
-    use crate::sandbox::NoCalls;
-    use crate::sandbox::tests::job;
-
-    const INSTANCES: u32 = 2;
-
-    /// An executor that nobody started, and what it would read.
-    fn process() -> (Arc<Process>, Jobs) {
-        let walls =
-            Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
-        Process::new(0, walls, INSTANCES)
-    }
-
-    fn stopped(id: u64) -> FromExecutor {
-        let report = Report::not_run(Outcome::Stopped);
-        FromExecutor::Ended(RunId(id), Box::new(Ended::new(report)))
-    }
-
-    #[tokio::test]
-    async fn one_that_ends_runs_without_reading_of_them_is_not_listening() {
-        let (process, _unread) = process();
-        let mut handed = 0;
-        let refused = loop {
-            match process.run(Box::new(job(Limits::default())), Arc::new(NoCalls)) {
-                Ok(_) => process.take(stopped(handed)).expect("its run"),
-                Err(_) => break handed,
-            }
-            handed += 1;
-        };
-        assert_eq!(refused as usize, wire::unwritten(INSTANCES));
-        assert!(process.kill.is_cancelled());
-        assert_eq!(process.fault.get(), Some(&"does not listen"));
-        // Nobody chooses it any more, though it is not dead yet.
-        assert_eq!(process.free(), 0);
-        assert_eq!(process.runs.lock().len(), 0);
-    }
-
-    #[tokio::test]
-    async fn it_has_no_more_runs_than_instances() {
-        let (process, _unread) = process();
-        let run = || process.run(Box::new(job(Limits::default())), Arc::new(NoCalls));
-        let runs: Vec<_> = (0..INSTANCES).map(|_| run().expect("room")).collect();
-        assert_eq!((process.free(), runs.len()), (0, 2));
-        assert!(run().is_err());
-        process.take(stopped(0)).expect("its run");
-        assert!(run().is_ok());
-        assert!(!process.kill.is_cancelled());
-    }
-
-    #[tokio::test]
-    async fn a_run_has_one_call_open_and_no_more_calls_than_its_limit() {
-        let (process, mut to_executor) = process();
-        let limits = Limits { calls: 100, ..Limits::default() };
-        let _running = process.run(Box::new(job(limits)), Arc::new(NoCalls)).expect("alive");
-        assert!(matches!(to_executor.recv().await, Some(ToExecutor::Run(RunId(0), _))));
-        let call = || FromExecutor::Call(RunId(0), Vec::new());
-        for _ in 0..limits.calls {
-            process.take(call()).expect("the one before is answered");
-            // The daemon's side of it has not run yet.
-            assert!(matches!(process.take(call()), Err(Breach::OutOfTurn)));
-            assert!(matches!(to_executor.recv().await, Some(ToExecutor::Answer(RunId(0), _))));
-        }
-        assert!(matches!(process.take(call()), Err(Breach::BeyondLimits(_))));
-        let other = FromExecutor::Call(RunId(1), Vec::new());
-        assert!(matches!(process.take(other), Err(Breach::NotItsRun)));
-        process.take(stopped(0)).expect("its run");
-        assert!(matches!(process.take(stopped(0)), Err(Breach::NotItsRun)));
-    }
 }

@@ -1,6 +1,6 @@
 //! The management API of one node, over HTTP: what it runs, stop this, stop all, here is a
-//! task, is it well, what was used. Every request is treated as hostile (`guard`), and every connection is
-//! bounded (`server`).
+//! task, is it well, what was used. Every request is treated as hostile (`guard`), and every
+//! connection is bounded (`server`).
 //!
 //! It decides nothing about tasks: it asks the manager.
 

@@ -6,26 +6,17 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::grants::{Publication, Publish, PublishError};
-use crate::task::{Invalid, Properties, Task, TaskId, TenantName};
+use crate::task::{Invalid, Properties, Task, TaskId};
 
 /// How long a task may wait for the broker's confirm: less than a connection lives.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where callers' tasks go.
 pub struct Submissions {
-    /// The first source of each tenant, in the configuration's order.
-    sources: Vec<Source>,
+    config: Arc<Config>,
     publisher: Arc<dyn Publish>,
-}
-
-struct Source {
-    tenant: TenantName,
-    exchange: String,
-    routing_key: String,
-    /// Longest message, in bytes.
-    limit: u64,
 }
 
 /// Why a task is not submitted.
@@ -47,25 +38,14 @@ pub(super) enum SubmitError {
 
 impl Submissions {
     /// To the sources of this configuration.
-    pub fn new(config: &Config, publisher: Arc<dyn Publish>) -> Submissions {
-        let mut sources = Vec::<Source>::new();
-        for source in &config.sources {
-            if sources.iter().all(|other| other.tenant != source.tenant) {
-                let tenant = config.tenants.get(&source.tenant);
-                sources.push(Source {
-                    tenant: source.tenant.clone(),
-                    exchange: source.exchange.clone(),
-                    routing_key: source.routing_key.clone(),
-                    limit: tenant.map(|tenant| tenant.limits).unwrap_or_default().message,
-                });
-            }
-        }
-        Submissions { sources, publisher }
+    pub fn new(config: Arc<Config>, publisher: Arc<dyn Publish>) -> Submissions {
+        Submissions { config, publisher }
     }
 
     /// The longest message that any tenant's task may be, in bytes.
     pub(super) fn longest(&self) -> usize {
-        let longest = self.sources.iter().map(|source| source.limit).max().unwrap_or(0);
+        let tenants = self.config.sources.iter().map(|source| &source.tenant);
+        let longest = tenants.map(|tenant| self.config.limits(tenant).message).max().unwrap_or(0);
         usize::try_from(longest).unwrap_or(usize::MAX)
     }
 
@@ -77,18 +57,17 @@ impl Submissions {
         content_type: Option<String>,
         body: Vec<u8>,
     ) -> Result<TaskId, SubmitError> {
-        let source = match tenant {
-            Some(name) => self.sources.iter().find(|source| source.tenant.as_str() == name),
-            None => self.sources.first(),
-        };
+        let is_theirs = |source: &&Source| tenant.is_none_or(|name| source.tenant.as_str() == name);
         let no_such_tenant = || SubmitError::NoSuchTenant(tenant.unwrap_or_default().to_owned());
-        let Source { tenant, exchange, routing_key, limit } = source.ok_or_else(no_such_tenant)?;
-        if body.len() as u64 > *limit {
-            return Err(SubmitError::TooLong(*limit));
+        let source = self.config.sources.iter().find(is_theirs).ok_or_else(no_such_tenant)?;
+        let Source { tenant, exchange, routing_key, .. } = source;
+        let limit = self.config.limits(tenant).message;
+        if body.len() as u64 > limit {
+            return Err(SubmitError::TooLong(limit));
         }
         // As whoever consumes it would.
         let properties = Properties { content_type, ..Properties::default() };
-        let id = match Task::parse(&body, properties, tenant, &"".into(), *limit) {
+        let id = match Task::parse(&body, properties, tenant, &"".into(), limit) {
             Ok(task) => task.envelope.id,
             Err(refused) => return Err(refused.reason.into()),
         };

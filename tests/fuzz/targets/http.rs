@@ -27,9 +27,10 @@ mod fuzz {
     /// Longest task message.
     const MESSAGE: u64 = 100;
 
-    static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+    static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| {
         let text = format!("[broker]\nurl = 'amqp://h'\n[limits]\nmessage = {MESSAGE}");
-        config::parse(&text, Path::new("roh.toml")).unwrap_or_else(|error| panic!("{error}"))
+        let config = config::parse(&text, Path::new("roh.toml"));
+        config.unwrap_or_else(|error| panic!("{error}")).into()
     });
 
     /// What a connection may hold at once: its buffers, and the other end of the pipe.
@@ -136,7 +137,7 @@ mod fuzz {
 
     async fn exchange(sent: &[u8], token: Option<&str>) {
         let count = Count::default();
-        let submissions = Submissions::new(&CONFIG, Arc::new(count.clone()));
+        let submissions = Submissions::new(CONFIG.clone(), Arc::new(count.clone()));
         let node = Asked { count: count.clone(), submissions };
         let got = management::exchange(sent, router("node", node, token.map(str::to_owned))).await;
         let asked = count.0.load(Ordering::Relaxed);

@@ -26,12 +26,7 @@ mod fuzz {
     /// `folder` is what is served. Beside it lie `secret.py`, and `folders` with one more,
     /// whose path starts like that of what is served.
     static OUTSIDE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-        let memory = Path::new("/dev/shm");
-        let outside = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
-        };
-        let outside = outside.expect("a folder");
+        let outside = roh_fuzz::folder();
         let write = |name: &str, text: &str| {
             let path = outside.path().join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("made");

@@ -7,7 +7,6 @@
 mod fuzz {
     use std::future::ready;
     use std::net::SocketAddr;
-    use std::path::Path;
     use std::pin::Pin;
     use std::sync::{Arc, LazyLock};
 
@@ -56,12 +55,7 @@ mod fuzz {
     }
 
     static NODE: LazyLock<Node> = LazyLock::new(|| {
-        let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
-        };
-        let folder = folder.expect("a folder");
+        let folder = roh_fuzz::folder();
         std::fs::create_dir(folder.path().join("files")).expect("made");
         for (name, text) in [("files/a.py", "x = 1"), ("secret", SECRET), ("roh.toml", CONFIG)] {
             std::fs::write(folder.path().join(name), text).expect("written");

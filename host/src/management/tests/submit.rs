@@ -38,7 +38,7 @@ pub(super) fn to(broker: Arc<Broker>) -> Submissions {
                 [[tenant]]\nname = 'second ü'\n[tenant.limits]\nmessage = 200\n";
     std::fs::write(&path, text).expect("written");
     let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
-    Submissions::new(&config, broker)
+    Submissions::new(Arc::new(config), broker)
 }
 
 fn with(broker: Broker) -> (Router, Arc<Broker>) {

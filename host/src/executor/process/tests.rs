@@ -1,0 +1,72 @@
+//! An executor that nobody started: the test says what it says.
+
+use super::super::lockdown::Applied;
+use super::super::wire::Ended;
+use super::*;
+use crate::outcome::Outcome;
+use crate::sandbox::NoCalls;
+use crate::sandbox::tests::job;
+
+const INSTANCES: u32 = 2;
+
+/// An executor that nobody started, and what it would read.
+fn process() -> (Arc<Process>, Jobs) {
+    let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
+    Process::new(0, walls, INSTANCES)
+}
+
+fn stopped(id: u64) -> FromExecutor {
+    let report = Report::not_run(Outcome::Stopped);
+    FromExecutor::Ended(RunId(id), Box::new(Ended::new(report)))
+}
+
+#[tokio::test]
+async fn one_that_ends_runs_without_reading_of_them_is_not_listening() {
+    let (process, _unread) = process();
+    let mut handed = 0;
+    let refused = loop {
+        match process.run(Box::new(job(Limits::default())), Arc::new(NoCalls)) {
+            Ok(_) => process.take(stopped(handed)).expect("its run"),
+            Err(_) => break handed,
+        }
+        handed += 1;
+    };
+    assert_eq!(refused as usize, wire::unwritten(INSTANCES));
+    assert!(process.kill.is_cancelled());
+    assert_eq!(process.fault.get(), Some(&"does not listen"));
+    // Nobody chooses it any more, though it is not dead yet.
+    assert_eq!(process.running(&job(Limits::default()).tenant), None);
+    assert_eq!(process.runs.lock().len(), 0);
+}
+
+#[tokio::test]
+async fn it_has_no_more_runs_than_instances() {
+    let (process, _unread) = process();
+    let run = || process.run(Box::new(job(Limits::default())), Arc::new(NoCalls));
+    let runs: Vec<_> = (0..INSTANCES).map(|_| run().expect("room")).collect();
+    assert_eq!((process.running(&job(Limits::default()).tenant), runs.len()), (None, 2));
+    assert!(run().is_err());
+    process.take(stopped(0)).expect("its run");
+    assert!(run().is_ok());
+    assert!(!process.kill.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_run_has_one_call_open_and_no_more_calls_than_its_limit() {
+    let (process, mut to_executor) = process();
+    let limits = Limits { calls: 100, ..Limits::default() };
+    let _running = process.run(Box::new(job(limits)), Arc::new(NoCalls)).expect("alive");
+    assert!(matches!(to_executor.recv().await, Some(ToExecutor::Run(RunId(0), _))));
+    let call = || FromExecutor::Call(RunId(0), Vec::new());
+    for _ in 0..limits.calls {
+        process.take(call()).expect("the one before is answered");
+        // The daemon's side of it has not run yet.
+        assert!(matches!(process.take(call()), Err(Breach::OutOfTurn)));
+        assert!(matches!(to_executor.recv().await, Some(ToExecutor::Answer(RunId(0), _))));
+    }
+    assert!(matches!(process.take(call()), Err(Breach::BeyondLimits(_))));
+    let other = FromExecutor::Call(RunId(1), Vec::new());
+    assert!(matches!(process.take(other), Err(Breach::NotItsRun)));
+    process.take(stopped(0)).expect("its run");
+    assert!(matches!(process.take(stopped(0)), Err(Breach::NotItsRun)));
+}
