@@ -137,6 +137,12 @@ impl<K: Copy + Ord> Shares<K> {
         })
     }
 
+    /// Whether something of `tenant` waits that will get the next slot.
+    pub(crate) fn is_next(&mut self, now: Instant, tenant: &TenantName) -> bool {
+        self.advance(now);
+        self.ready.first(self.now + self.ahead).is_some_and(|(_, first)| first == tenant)
+    }
+
     /// Whether a slot is free.
     pub(crate) fn has_room(&self) -> bool {
         self.running < self.slots

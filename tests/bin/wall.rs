@@ -9,7 +9,7 @@ use std::time::Instant;
 use roh::config::Limits;
 use roh::executor::{Executors, Plan};
 use roh::outcome::{Outcome, Report};
-use roh::sandbox::{Job, NoCalls, Ready, Sandbox};
+use roh::sandbox::{Capacity, Job, NoCalls, PageMap, Ready, Sandbox};
 use roh_tests::daemon::{image, roh};
 use roh_tests::jobs::job;
 use tokio::sync::oneshot;
@@ -96,8 +96,11 @@ fn main() {
     runtime.block_on(async {
         let limits = Limits::default();
         let threads = std::thread::available_parallelism().expect("a number").get();
-        let ready = Ready::load(image().code().expect("a file"), AT_ONCE, limits.memory);
-        let inside = Sandbox::start(ready.expect("an image"), threads).expect("threads");
+        let threads = u32::try_from(threads).expect("a few");
+        let capacity = Capacity { instances: AT_ONCE, threads, memory: limits.memory };
+        let page_map = PageMap::open().ok();
+        let ready = Ready::load(image().code().expect("a file"), page_map, capacity);
+        let inside = Sandbox::start(ready.expect("an image")).expect("threads");
         let plan = Plan { program: roh(), ..Plan::alone(image(), AT_ONCE, limits) };
         let executors = Executors::start(plan).await.expect("executors");
         let ways = [Arc::new(Way::Inside(inside)), Arc::new(Way::Executor(executors))];

@@ -19,14 +19,18 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Consumer};
-use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
+use roh::config::Limits;
+use roh::sandbox::{Capacity, NoCalls, PageMap, Ready, Sandbox};
+use roh::task::TenantName;
+use roh_tests::daemon::{Daemon, Settings, image, source_and_tenant};
+use roh_tests::jobs::job;
 use roh_tests::process::{poll, workspace};
 use roh_tests::rabbit::Rabbit;
 use serde_json::value::RawValue;
@@ -36,7 +40,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::amqp::{Client, SOON, run, unique};
 
-crate::tests![every_script_ends_as_its_header_says, nothing_is_left_for_the_next_task];
+crate::tests![
+    every_script_ends_as_its_header_says,
+    nothing_is_left_for_the_next_task,
+    what_is_kept_is_as_its_image
+];
 
 /// How long the whole corpus may take on a busy machine.
 const LONG: Duration = Duration::from_secs(600);
@@ -416,6 +424,52 @@ fn compared(mut alone: Vec<Duration>, mut beside: Vec<Duration>) -> String {
 
 fn say(line: &str) {
     writeln!(std::io::stdout(), "{line}").expect("somebody reads the report");
+}
+
+/// Each script of the corpus in a sandbox within this process: an instance that is kept for the
+/// next task has every byte of its image, whatever ran in it. The tenants are many, so that
+/// each script's instance is kept, and goes on to serve the script again.
+fn what_is_kept_is_as_its_image(_: &Rabbit) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mebi = 1 << 20;
+    let limits = Limits {
+        memory: 64 * mebi,
+        cpu: Duration::from_millis(200),
+        wall: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let capacity = Capacity { instances: 4, threads: 2, memory: limits.memory };
+    let code = image().code().expect("a file");
+    let page_map = PageMap::open().expect("Linux has it");
+    let ready = Ready::load(code, Some(page_map), capacity).expect("an image");
+    let sandbox = Sandbox::start(ready).expect("threads");
+    let (mut served, mut most) = (0, 0);
+    run(async {
+        for class in ["escape", "confusion", "leak", "memory", "cpu", "time"].map(class) {
+            for (number, script) in class.iter().enumerate() {
+                for function in ["main", "plant", "look", "plant"] {
+                    if !script.source.contains(&format!("def {function}(")) {
+                        continue;
+                    }
+                    let mut job = job(&script.source, &script.args.to_string(), limits);
+                    job.kwargs = script.kwargs.to_string();
+                    job.function = function.to_owned();
+                    job.tenant = TenantName::new(&format!("t{}", number % 16));
+                    let (sender, ended) = tokio::sync::oneshot::channel();
+                    let stop = CancellationToken::new();
+                    sandbox.spawn(job, Arc::new(NoCalls), stop, |report| {
+                        let _ = sender.send(report);
+                    });
+                    ended.await.expect("each run is reported");
+                    let (kept, differ) = sandbox.kept();
+                    assert_eq!(differ, 0, "after {function} of {}", script.name);
+                    served += 1;
+                    most = most.max(kept);
+                }
+            }
+        }
+    });
+    assert!(served > 100 && most > 8, "{served} tasks, {most} kept at most");
 }
 
 /// Each script sets its canaries in one task, and looks for them in tasks of its own tenant

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::lockdown::{self, Entered, LockdownError, Walls};
 use super::runs::Runs;
 use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
-use crate::sandbox::{Calls, Job, Ready, Sandbox, SandboxError};
+use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
 use crate::telemetry;
 
 /// Where an executor's program is: this one, even if another took its place on the disk.
@@ -87,14 +87,16 @@ fn live() -> Result<(), Failure> {
 }
 
 /// Loads the image, and gives up everything else before the first thread is started.
-fn set_up(hello: Hello, code: File, entered: Entered) -> Result<(Walls, Sandbox), String> {
+fn set_up(hello: Hello, code: File, mut entered: Entered) -> Result<(Walls, Sandbox), String> {
     if hello.version != wire::VERSION {
         return Err(Breach::Version(hello.version).to_string());
     }
     let failed = |error: SandboxError| telemetry::chain(&error);
-    let ready = Ready::load(code, hello.instances, hello.memory).map_err(failed)?;
+    let Hello { instances, threads, memory, .. } = hello;
+    let capacity = Capacity { instances, threads, memory };
+    let ready = Ready::load(code, entered.page_map.take(), capacity).map_err(failed)?;
     let walls = entered.close();
-    let sandbox = Sandbox::start(ready, hello.threads as usize).map_err(failed)?;
+    let sandbox = Sandbox::start(ready).map_err(failed)?;
     Ok((walls, sandbox))
 }
 

@@ -19,6 +19,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Wall;
+use crate::sandbox::PageMap;
 
 /// Whether a wall stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,8 @@ pub struct LockdownError {
 pub struct Entered {
     landlock: Applied,
     namespaces: Applied,
+    /// The account of its memory, where there is one: opened before there are no files.
+    pub(super) page_map: Option<PageMap>,
 }
 
 /// Gives up all but what it takes to map the image: the first thing that an executor does,
@@ -107,7 +110,7 @@ pub fn enter() -> Result<Entered, LockdownError> {
     }
     #[cfg(not(target_os = "linux"))]
     {
-        Ok(Entered { landlock: only_linux(), namespaces: only_linux() })
+        Ok(Entered { landlock: only_linux(), namespaces: only_linux(), page_map: None })
     }
 }
 

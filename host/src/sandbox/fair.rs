@@ -1,5 +1,6 @@
 //! Shares the cores among tenants: an instance computes only while it holds one, and hands
-//! it on after its time slice if it is another's turn, by [`Shares`].
+//! it on after its time slice if it is another's turn, by [`Shares`]. Who comes new and would
+//! be next need not wait for that: all slices end at once.
 //!
 //! What is charged is the time that a core was held: nobody else had it meanwhile.
 
@@ -20,8 +21,11 @@ use crate::task::TenantName;
 mod tests;
 
 /// The cores of a sandbox.
-#[derive(Debug)]
-pub(super) struct Cores(Mutex<Turns>);
+pub(super) struct Cores {
+    turns: Mutex<Turns>,
+    /// Ends the time slices of all that compute.
+    end_slices: Box<dyn Fn() + Send + Sync>,
+}
 
 /// Who holds a core and who waits for one. None is free while somebody waits.
 #[derive(Debug)]
@@ -36,10 +40,12 @@ struct Turns {
 type Ticket = u64;
 
 impl Cores {
-    /// As many as there are threads to compute on.
-    pub(super) fn new(cores: usize) -> Arc<Cores> {
+    /// As many as there are threads to compute on. `end_slices` is to let each instance that
+    /// computes be asked soon whether it would go on.
+    pub(super) fn new(cores: usize, end_slices: impl Fn() + Send + Sync + 'static) -> Arc<Cores> {
         let (shares, waiting) = (Shares::new(cores, SLICE), HashMap::new());
-        Arc::new(Cores(Mutex::new(Turns { shares, last: 0, waiting })))
+        let turns = Mutex::new(Turns { shares, last: 0, waiting });
+        Arc::new(Cores { turns, end_slices: Box::new(end_slices) })
     }
 
     /// Has `future`, an instance of that tenant, polled only while it has a core. `meter` says
@@ -57,9 +63,18 @@ impl Cores {
         Fair { future, late: Some(late), meter, turn }
     }
 
+    /// Ends all slices, if that tenant waits for a core and is the next to get one.
+    pub(super) fn hurry(&self, tenant: &TenantName) {
+        // A guard in the condition would be held while the slices are ended.
+        let is_next = self.turns().shares.is_next(Instant::now().into_std(), tenant);
+        if is_next {
+            (self.end_slices)();
+        }
+    }
+
     fn turns(&self) -> MutexGuard<'_, Turns> {
         // Nothing panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,6 +93,13 @@ pub(super) struct Fair<F, L> {
     late: Option<L>,
     meter: Arc<Meter>,
     turn: Turn,
+}
+
+impl<F, L> Fair<F, L> {
+    /// Puts it in line for a core before it is polled for the first time, which must follow.
+    pub(super) fn line_up(&mut self) {
+        self.turn.ask(Waker::noop());
+    }
 }
 
 impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
@@ -125,7 +147,13 @@ impl Turn {
     fn has_come(&mut self, waker: &Waker) -> bool {
         match self.has {
             Has::Core => true,
-            Has::Nothing => self.ask(waker),
+            Has::Nothing => {
+                let has_come = self.ask(waker);
+                if !has_come {
+                    self.cores.hurry(&self.tenant);
+                }
+                has_come
+            }
             Has::Ticket(ticket) => {
                 if let Some(waiting) = self.cores.turns().waiting.get_mut(&ticket) {
                     waiting.clone_from(waker);

@@ -9,15 +9,16 @@ impl Bench {
     /// Compiles `guest`, whose memory may grow to so many bytes.
     pub fn new(guest: &[u8], memory: u64) -> Result<Bench, SandboxError> {
         let engine = engine::pooled(1, memory)?;
-        let image = Ready::of_module(&Module::new(&engine, guest)?)?.image;
+        let Ready { image, page_map, .. } = Ready::of_module(&Module::new(&engine, guest)?, 1)?;
         // It does not tick: time slices have no end.
         let ticker = engine::Ticker::start(&engine)?;
-        Ok(Bench(Shared { image, ticker, cores: Cores::new(1) }))
+        let warm = Warm::new(image, page_map);
+        Ok(Bench(Shared { warm, ticker, cores: Cores::new(1, || ()) }))
     }
 
     /// Runs `job` in a new instance, on this thread.
     pub async fn run(&self, job: Job, calls: Arc<dyn Calls>) -> Report {
         let data = Instance::new(calls, &job.limits, CancellationToken::new());
-        self.0.run_instance(job, data).await
+        self.0.run_instance(job, data).await.0
     }
 }

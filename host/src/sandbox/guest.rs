@@ -4,7 +4,7 @@
 use roh_abi::{DecodeError, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasmtime::{Caller, InstancePre, Linker, Module, Store, TypedFunc};
+use wasmtime::{Caller, Global, InstancePre, Linker, Module, Store, TypedFunc};
 
 use super::instance::{Instance, MAX_PANIC_BYTES};
 use super::memory::{Memory, OutOfBounds, Span};
@@ -79,6 +79,8 @@ pub(super) enum Breach {
 pub(super) struct Guest {
     pub(super) store: Store<Instance>,
     instance: wasmtime::Instance,
+    /// The pointer of its stack in linear memory, and what it was at first.
+    stack: Option<(Global, i32)>,
     alloc: TypedFunc<i32, i32>,
 }
 
@@ -106,7 +108,24 @@ impl Guest {
             let alarm = alarm.call_async(&mut store, ()).await?;
             store.data_mut().alarm.address = Some(alarm.cast_unsigned());
         }
-        Ok(Guest { store, instance, alloc })
+        let stack = instance.get_global(&mut store, export::STACK_POINTER);
+        let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
+        Ok(Guest { store, instance, stack, alloc })
+    }
+
+    /// Gives it to another task. What the last one left in its memory is not looked at.
+    pub(super) fn renew(&mut self, data: Instance) {
+        let instance = self.store.data_mut();
+        let (memory, address) = (instance.memory, instance.alarm.address);
+        *instance = data;
+        instance.memory = memory;
+        instance.alarm.address = address;
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Whether its stack in linear memory is as it was at first.
+    pub(super) fn stack_is_empty(&mut self) -> bool {
+        self.stack.is_some_and(|(stack, top)| stack.get(&mut self.store).i32() == Some(top))
     }
 
     /// Hands `message` to the export `name` and reads its reply, which may hold
@@ -143,6 +162,13 @@ impl Guest {
         let pointer = self.instance.get_global(&mut self.store, export::STACK_POINTER);
         let pointer = pointer.and_then(|pointer| pointer.get(&mut self.store).i32());
         pointer.is_some_and(|pointer| pointer < NEAR_THE_END)
+    }
+
+    /// Leaves something on its stack.
+    #[cfg(test)]
+    pub(super) fn set_stack(&mut self, pointer: i32) {
+        let (stack, _) = self.stack.expect("it has one");
+        stack.set(&mut self.store, pointer.into()).expect("it can be changed");
     }
 
     /// Size of its linear memory in bytes. It never shrinks, so this is its peak.

@@ -10,8 +10,8 @@ use wasmtime::{Memory, ResourceLimiter, UpdateDeadline};
 
 use roh_abi::{Answer, RefusalKind};
 
-use super::Calls;
 use super::meter::Meter;
+use super::{Calls, NoCalls};
 use crate::config::Limits;
 use crate::outcome::TimeLimit;
 
@@ -83,6 +83,11 @@ impl Instance {
             call_bytes: 0,
             limits: *limits,
         }
+    }
+
+    /// Of an instance that has no task.
+    pub(super) fn idle() -> Instance {
+        Instance::new(Arc::new(NoCalls), &Limits::default(), CancellationToken::new())
     }
 
     /// When the wall limit ends it; `None` if that is too far off to matter.

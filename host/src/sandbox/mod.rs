@@ -12,18 +12,18 @@ pub mod image;
 mod instance;
 mod memory;
 mod meter;
+mod page_map;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wait;
+mod warm;
 mod wasi;
 
 use std::fs::File;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use roh_abi::{Call, Load, Loaded, Script, TaskInfo, export};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -35,7 +35,9 @@ use self::fair::Cores;
 use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
+pub use self::page_map::PageMap;
 pub(crate) use self::wait::at;
+use self::warm::Warm;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};
 use crate::task::{Code, Task, TaskId, TenantName};
@@ -147,43 +149,74 @@ pub struct Sandbox {
 }
 
 struct Shared {
-    image: InstancePre<Instance>,
+    warm: Warm,
     ticker: engine::Ticker,
     cores: Arc<Cores>,
+}
+
+/// How much a sandbox does at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Instances that run.
+    pub instances: u32,
+    /// Threads that compute.
+    pub threads: u32,
+    /// Memory of one instance, in bytes, at most.
+    pub memory: u64,
+}
+
+impl Capacity {
+    /// Instances that there can be: those that run, those that are kept, one that never runs,
+    /// and on each thread one whose end was reported and that still is to be kept or taken
+    /// apart.
+    fn in_pool(&self) -> u32 {
+        self.instances.saturating_add(warm::MOST + 1).saturating_add(self.threads.max(1))
+    }
 }
 
 /// An image that is loaded, with room for its instances. No thread runs yet.
 pub struct Ready {
     image: InstancePre<Instance>,
+    page_map: Option<PageMap>,
+    threads: usize,
 }
 
 impl Ready {
-    /// Loads the image in `code` and makes room for `instances` at once, of `memory` bytes
-    /// each at most. `code` must be what [`image::Image::code`] gave: it becomes
-    /// instructions of this process.
-    pub fn load(code: File, instances: u32, memory: u64) -> Result<Ready, SandboxError> {
-        let engine = engine::pooled(instances, memory)?;
+    /// Loads the image in `code` and makes room for its instances. `code` must be what
+    /// [`image::Image::code`] gave: it becomes instructions of this process. Without a
+    /// `page_map` of this process each task costs a new instance, several times as much.
+    pub fn load(
+        code: File,
+        page_map: Option<PageMap>,
+        capacity: Capacity,
+    ) -> Result<Ready, SandboxError> {
+        let engine = engine::pooled(capacity.in_pool(), capacity.memory)?;
         let module = image::load(code, &engine)?;
         // Where it needs a file of its own, that is made now: later it could not be.
         module.initialize_copy_on_write_image()?;
-        Ready::of_module(&module)
+        Ok(Ready { page_map, ..Ready::of_module(&module, capacity.threads)? })
     }
 
-    fn of_module(module: &Module) -> Result<Ready, SandboxError> {
-        Ok(Ready { image: guest::linker(module)?.instantiate_pre(module)? })
+    fn of_module(module: &Module, threads: u32) -> Result<Ready, SandboxError> {
+        let image = guest::linker(module)?.instantiate_pre(module)?;
+        Ok(Ready { image, page_map: None, threads: threads.max(1) as usize })
     }
 }
 
 impl Sandbox {
-    /// Starts its threads, so many to compute on.
-    pub fn start(ready: Ready, threads: usize) -> Result<Sandbox, SandboxError> {
-        let ticker = engine::Ticker::start(ready.image.module().engine())?;
-        let threads = threads.max(1);
-        let shared = Shared { image: ready.image, ticker, cores: Cores::new(threads) };
+    /// Starts its threads.
+    pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
+        let Ready { image, page_map, threads } = ready;
+        let engine = image.module().engine();
+        let (ticker, engine) = (engine::Ticker::start(engine)?, engine.weak());
+        let cores = Cores::new(threads, move || {
+            if let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+            }
+        });
+        let shared = Shared { warm: Warm::new(image, page_map), ticker, cores };
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // One of them looks after what wakes up while the others compute: an instance is
-            // in line for a core at once, not when the slice of another is over.
-            .worker_threads(threads + 1)
+            .worker_threads(threads)
             .thread_name("roh-compute")
             // New tasks and timers get their turn after each slice: tokio's defaults
             // let 61 go by, which at a slice's length is an age.
@@ -207,14 +240,35 @@ impl Sandbox {
         stop: CancellationToken,
         ended: impl FnOnce(Report) + Send + 'static,
     ) {
-        let shared = self.shared.clone();
-        self.compute.spawn(async move {
-            let run = AssertUnwindSafe(shared.run(job, calls, stop)).catch_unwind();
-            let report = run.await.unwrap_or_else(|_| {
-                Report::not_run(Outcome::Crashed("the sandbox panicked".into()))
-            });
-            ended(report);
+        let (shared, running) = (self.shared.clone(), self.shared.ticker.run());
+        let (tenant, share) = (job.tenant.clone(), job.share);
+        let data = Instance::new(calls, &job.limits, stop.clone());
+        let (meter, deadline) = (data.meter.clone(), data.deadline());
+        let late = Box::pin(async move {
+            // Both may be dropped: they hold nothing.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = wait::at(deadline) => {}
+            }
+            tokio::time::sleep(LATE).await;
         });
+        let ended = Ended(Some(ended));
+        let run = Metered::new(meter.clone(), async move {
+            let _running = running;
+            shared.run(job, data, ended).await;
+        });
+        let mut run = self.shared.cores.share((&tenant, share), meter, late, run);
+        // In this order: the thread whose slice ends finds it, and that it is its turn.
+        run.line_up();
+        self.compute.spawn(run);
+        self.shared.cores.hurry(&tenant);
+    }
+
+    /// Compares all instances that wait for another task with their image, byte for byte:
+    /// how many there are, and how many of them differ, which is none. For tests: it takes
+    /// milliseconds for each.
+    pub fn kept(&self) -> (usize, usize) {
+        self.shared.warm.compared()
     }
 }
 
@@ -227,39 +281,52 @@ impl Drop for Sandbox {
     }
 }
 
+/// Who is told how a run ended, whatever happens to it.
+struct Ended<F: FnOnce(Report)>(Option<F>);
+
+impl<F: FnOnce(Report)> Ended<F> {
+    fn report(mut self, report: Report) {
+        if let Some(ended) = self.0.take() {
+            ended(report);
+        }
+    }
+}
+
+impl<F: FnOnce(Report)> Drop for Ended<F> {
+    fn drop(&mut self) {
+        if let Some(ended) = self.0.take() {
+            ended(Report::not_run(Outcome::Crashed("the sandbox panicked".into())));
+        }
+    }
+}
+
 impl Shared {
-    async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
-        let _running = self.ticker.run();
-        let data = Instance::new(calls, &job.limits, stop.clone());
-        let meter = data.meter.clone();
-        let (started, deadline) = (data.started, data.deadline());
-        let late = Box::pin(async move {
-            // Both may be dropped: they hold nothing.
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = wait::at(deadline) => {}
-            }
-            tokio::time::sleep(LATE).await;
-        });
-        let (tenant, share) = (job.tenant.clone(), job.share);
-        let run = Metered::new(meter.clone(), self.run_instance(job, data));
-        let mut report = self.cores.share((&tenant, share), meter.clone(), late, run).await;
+    async fn run(&self, job: Job, data: Instance, ended: Ended<impl FnOnce(Report)>) {
+        let (tenant, meter, started) = (job.tenant.clone(), data.meter.clone(), data.started);
+        let (mut report, guest) = self.run_instance(job, data).await;
         report.usage.cpu = meter.cpu();
         report.usage.wall = started.elapsed();
-        report
+        ended.report(report);
+        // No await from here on: what has ended holds its place in the pool no longer than it
+        // has a thread.
+        if let Some(guest) = guest {
+            self.warm.put_back(tenant, guest);
+        }
     }
 
-    /// The report lacks its times.
-    async fn run_instance(&self, job: Job, data: Instance) -> Report {
+    /// The report, which lacks its times, and the instance if it came to its end in good order.
+    async fn run_instance(&self, job: Job, data: Instance) -> (Report, Option<Guest>) {
         let limits = job.limits;
-        let mut guest = match Guest::start(&self.image, data).await {
+        let mut guest = match self.warm.take(&job.tenant, data).await {
             Ok(guest) => guest,
             Err(error) => {
                 let reason = format!("cannot make an instance: {error:#}");
-                return Report::not_run(Outcome::Crashed(reason));
+                return (Report::not_run(Outcome::Crashed(reason)), None);
             }
         };
-        let outcome = match load_and_call(&mut guest, job).await {
+        let ended = load_and_call(&mut guest, job).await;
+        let in_order = !matches!(ended, Ok(Outcome::Crashed(_)) | Err(_));
+        let outcome = match ended {
             Ok(Outcome::Failed(exception))
                 if exception.kind == "MemoryError" && guest.store.data().memory_limit.reached() =>
             {
@@ -281,7 +348,7 @@ impl Shared {
             _ => 0,
         };
         let printed = instance.stdout.written().saturating_add(instance.stderr.written());
-        Report {
+        let report = Report {
             outcome,
             stdout: instance.stdout.take(),
             stderr: instance.stderr.take(),
@@ -291,7 +358,8 @@ impl Shared {
                 host_calls: instance.calls_made,
                 ..Usage::default()
             },
-        }
+        };
+        (report, in_order.then_some(guest))
     }
 }
 

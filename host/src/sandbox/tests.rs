@@ -47,7 +47,7 @@ fn reply(ptr: u64, len: u64) -> String {
 fn sandbox(call: &str) -> Sandbox {
     let engine = engine::pooled(16, 2 << 20).expect("an engine");
     let module = Module::new(&engine, guest(call)).expect("a module");
-    Sandbox::start(Ready::of_module(&module).expect("linked"), 2).expect("a sandbox")
+    Sandbox::start(Ready::of_module(&module, 2).expect("linked")).expect("a sandbox")
 }
 
 fn limits() -> Limits {

@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetError,
     RulesetStatus, Scope,
 };
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -26,6 +26,7 @@ use rustix::thread::{
 };
 
 use super::{Applied, Entered, LockdownError};
+use crate::sandbox::PageMap;
 
 /// Limits that nothing raises again. Not among them: `NPROC`, which counts what else the
 /// user runs, and not at all if that is root; `AS` and `DATA`, since wasmtime reserves far
@@ -51,6 +52,7 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     must("find the process with a single thread", alone())?;
     let parent = must("learn who made standard input", parent())?;
     must("close descriptors", close_all_but_three())?;
+    let own = own_folder();
     // A Ctrl-C in a terminal is for the daemon. It fails where that is so already.
     let _ = setsid();
     umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
@@ -61,11 +63,24 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     must("leave the working directory", chdir("/"))?;
     must("drop all capabilities", drop_capabilities())?;
     must("forswear new privileges", set_no_new_privs(true))?;
+    // Without capabilities it does not tell where in the machine the pages are.
+    let page_map = own.and_then(|own| page_map(&own));
     // Nobody of the same user reads its memory, and /proc/self belongs to root.
     must("become undumpable", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     must("end with the daemon", end_with(parent))?;
     let landlock = applied(landlock());
-    Ok(Entered { landlock, namespaces })
+    Ok(Entered { landlock, namespaces, page_map: page_map.map(PageMap::opened).ok() })
+}
+
+/// This process' own folder, while there are folders.
+fn own_folder() -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/self", flags, Mode::empty())
+}
+
+/// The account of this process' pages, in its `own` folder.
+fn page_map(own: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(own, "pagemap", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn must<T>(

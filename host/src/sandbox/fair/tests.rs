@@ -94,7 +94,7 @@ impl Instance {
 
 #[test]
 fn nobody_waits_while_there_are_cores_enough() {
-    let cores = Cores::new(2);
+    let cores = Cores::new(2, || ());
     let mut a = Instance::new(&cores, "a", 1);
     let mut b = Instance::new(&cores, "b", 1);
     for _ in 0..5 {
@@ -108,7 +108,7 @@ fn nobody_waits_while_there_are_cores_enough() {
 
 #[test]
 fn a_core_goes_to_whoever_waits_and_back() {
-    let cores = Cores::new(1);
+    let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     let mut b = Instance::new(&cores, "b", 1);
     assert!(a.poll(Does::Yields));
@@ -124,8 +124,37 @@ fn a_core_goes_to_whoever_waits_and_back() {
 }
 
 #[test]
+fn slices_end_early_for_who_would_be_next_and_for_nobody_else() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let cores = Cores::new(1, {
+        let ended = ended.clone();
+        move || {
+            ended.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (a, b) = (TenantName::new("a"), TenantName::new("b"));
+    let mut first = Instance::new(&cores, "a", 1);
+    first.fair.line_up();
+    cores.hurry(&a);
+    assert!(first.poll(Does::Yields));
+    assert_eq!(ended.load(Ordering::SeqCst), 0, "nobody waits");
+    let mut second = Instance::new(&cores, "b", 1);
+    second.fair.line_up();
+    cores.hurry(&a);
+    assert_eq!(ended.load(Ordering::SeqCst), 0, "a has a core, and asks for none");
+    cores.hurry(&b);
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    assert!(first.poll(Does::Yields) && second.poll(Does::Sleeps));
+    assert!(first.poll(Does::Yields), "it waited for its turn, which ends nobody's slice");
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    // One that comes back from a sleep is in line without anybody's help.
+    assert!(!second.poll(Does::Yields));
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn whoever_is_dropped_or_panics_leaves_its_core_to_the_next() {
-    let cores = Cores::new(1);
+    let cores = Cores::new(1, || ());
     let of = |tenant| Instance::new(&cores, tenant, 1);
     let (mut a, mut b, mut c, mut d, mut e) = (of("a"), of("b"), of("c"), of("d"), of("e"));
     assert!(a.poll(Does::Yields));
@@ -143,7 +172,7 @@ fn whoever_is_dropped_or_panics_leaves_its_core_to_the_next() {
 
 #[test]
 fn the_waker_of_the_last_poll_is_called() {
-    let cores = Cores::new(1);
+    let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     let mut b = Instance::new(&cores, "b", 1);
     assert!(a.poll(Does::Yields) && !b.poll(Does::Yields));
@@ -155,7 +184,7 @@ fn the_waker_of_the_last_poll_is_called() {
 
 #[test]
 fn whoever_is_late_does_not_wait_for_its_turn() {
-    let cores = Cores::new(1);
+    let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     let mut b = Instance::new(&cores, "b", 1);
     let mut c = Instance::new(&cores, "c", 1);
@@ -177,7 +206,7 @@ proptest! {
         tenants in vec((0..3usize, 1..4u32), 1..10),
         steps in vec((0..10usize, 0..12u8), 0..200),
     ) {
-        let cores = Cores::new(count);
+        let cores = Cores::new(count, || ());
         let mut instances: Vec<_> = tenants
             .into_iter()
             .map(|(tenant, share)| Some(Instance::new(&cores, &tenant.to_string(), share)))
@@ -229,7 +258,7 @@ impl Cores {
 
 /// Runs busy instances, in all `slices`, and says how many each tenant had of those.
 async fn busy(cores: usize, instances: &[(usize, u32)], slices: usize) -> Vec<usize> {
-    let cores = Cores::new(cores);
+    let cores = Cores::new(cores, || ());
     let had = Arc::new(Mutex::new(vec![0; 3]));
     let mut running = JoinSet::new();
     for (tenant, share) in instances.iter().copied() {
@@ -283,7 +312,7 @@ async fn a_single_instance_gets_its_share_and_no_more_than_a_core() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_wakes_up_has_the_next_slice() {
-    let cores = Cores::new(1);
+    let cores = Cores::new(1, || ());
     let mut busy = [(); 5].map(|()| Instance::new(&cores, "busy", 1));
     let mut rare = Instance::new(&cores, "rare", 1);
     for _ in 0..100 {
@@ -298,7 +327,7 @@ async fn whoever_wakes_up_has_the_next_slice() {
 /// On real threads: each instance must come to its end, whoever else is dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wakeup_is_lost() {
-    let cores = Cores::new(2);
+    let cores = Cores::new(2, || ());
     let computing = Arc::new(AtomicUsize::new(0));
     let mut running = JoinSet::new();
     for nth in 0..200 {

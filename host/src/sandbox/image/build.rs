@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roh_abi::{ABI_VERSION, Call, Load, Loaded, Reply, Script, TaskInfo, export};
 use tokio_util::sync::CancellationToken;
-use wasmtime::{Engine, Module, Store, Val};
+use wasmtime::{Engine, Module, Mutability, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{ImageError, Progress, Stage};
@@ -65,8 +65,27 @@ fn snapshot(guest: &[u8], progress: Progress) -> wasmtime::Result<Vec<u8>> {
     progress(Stage::Booting);
     block_on(async {
         let mut booted = Booted::boot(&module).await?;
+        only_the_stack_pointer_changes(&module)?;
         wizer.snapshot(&context, &mut booted).await
     })
+}
+
+/// A task's traces are undone in an instance's memory and nowhere else: see `sandbox::warm`. So
+/// there must be nowhere else. What changes tables or drops segments is refused by wizer
+/// already; the globals that can change it exports, each by a name of its own.
+fn only_the_stack_pointer_changes(instrumented: &Module) -> wasmtime::Result<()> {
+    let change = |global: &str| global.starts_with("__wizer_global_");
+    let globals = instrumented.exports().filter(|export| change(export.name())).count();
+    let pointer = instrumented.get_export(export::STACK_POINTER);
+    let is_it =
+        pointer.is_some_and(|it| it.global().is_some_and(|it| it.mutability() == Mutability::Var));
+    match (globals, is_it) {
+        (1, true) => Ok(()),
+        _ => Err(wasmtime::format_err!(
+            "the guest has {globals} globals that change, and is to have one, {:?}",
+            export::STACK_POINTER
+        )),
+    }
 }
 
 /// Memory to boot in, in bytes: more than enough.

@@ -1,0 +1,144 @@
+//! Instances that wait for their tenant's next task, byte for byte as their image again.
+//!
+//! A new instance costs little, but every page that its task touches is a page fault, and to
+//! take an instance apart is dear as well. So one whose task ended in good order is kept, with
+//! the pages that it has by now, and what the task has changed in them is copied back from the
+//! image. That is all there is to undo, as a guest has no other state: no table of an image
+//! can be changed, and no global but the stack pointer (`image::build` makes sure), which is
+//! compared, like the size of the memory.
+//!
+//! Whatever ended otherwise is taken apart, and so is all where the kernel does not tell which
+//! pages were written to. An instance only ever serves the tenant that it began with.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use wasmtime::{InstancePre, Memory, Store};
+
+use super::guest::Guest;
+use super::instance::Instance;
+use super::page_map::PageMap;
+use crate::task::TenantName;
+
+/// How many instances are kept, of all tenants together.
+pub(super) const MOST: u32 = 32;
+
+/// How many pages of its own a kept instance may have: 2 MiB. A trivial task writes to 150.
+const MOST_PAGES: usize = 512;
+
+/// Instances of one image.
+pub(super) struct Warm {
+    image: InstancePre<Instance>,
+    /// `None` where nothing can be kept.
+    undo: Option<Undo>,
+    /// The one that has waited longest first.
+    kept: Mutex<VecDeque<(TenantName, Guest)>>,
+}
+
+impl Warm {
+    /// Keeps instances if there is a `page_map`.
+    pub(super) fn new(image: InstancePre<Instance>, page_map: Option<PageMap>) -> Warm {
+        let undo = page_map.and_then(|page_map| Undo::new(&image, page_map));
+        Warm { image, undo, kept: Mutex::default() }
+    }
+
+    /// An instance for a task of `tenant`.
+    pub(super) async fn take(
+        &self,
+        tenant: &TenantName,
+        data: Instance,
+    ) -> wasmtime::Result<Guest> {
+        let kept = {
+            let mut kept = self.kept();
+            let newest = kept.iter().rposition(|(of, _)| of == tenant);
+            newest.and_then(|newest| kept.remove(newest))
+        };
+        match kept {
+            Some((_, mut guest)) => {
+                guest.renew(data);
+                Ok(guest)
+            }
+            None => Guest::start(&self.image, data).await,
+        }
+    }
+
+    /// Takes back an instance whose task ended in good order. It is kept if it can be made as
+    /// it was.
+    pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest) {
+        let undone = self.undo.as_ref().is_some_and(|undo| undo.undo(&mut guest).is_some());
+        if undone {
+            guest.renew(Instance::idle());
+            let mut kept = self.kept();
+            kept.push_back((tenant, guest));
+            let oldest = if kept.len() > MOST as usize { kept.pop_front() } else { None };
+            drop(kept);
+            // Now: it takes a while.
+            drop(oldest);
+        }
+    }
+
+    /// How many are kept, and how many of them differ from their image.
+    pub(super) fn compared(&self) -> (usize, usize) {
+        let kept = self.kept();
+        let differs = |guest: &Guest| {
+            let (memory, undo) = (guest.store.data().memory, self.undo.as_ref());
+            memory.map(|memory| memory.data(&guest.store)) != undo.map(Undo::image)
+        };
+        (kept.len(), kept.iter().filter(|(_, guest)| differs(guest)).count())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(TenantName, Guest)>> {
+        // Nothing panics while it holds the lock.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What it takes to undo all that a task did.
+struct Undo {
+    page_map: PageMap,
+    /// An instance in which nothing ever ran: the image as it is.
+    store: Store<Instance>,
+    memory: Memory,
+}
+
+impl Undo {
+    fn new(image: &InstancePre<Instance>, page_map: PageMap) -> Option<Undo> {
+        let mut store = Store::new(image.module().engine(), Instance::idle());
+        // A module that runs code of its own as it starts is none of our images: it may trap
+        // here at once, for want of time.
+        let instance = image.instantiate_async(&mut store).now_or_never()?.ok()?;
+        let memory = instance.get_memory(&mut store, roh_abi::export::MEMORY)?;
+        Some(Undo { page_map, store, memory })
+    }
+
+    fn image(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Makes `guest` as its image, if it can be.
+    fn undo(&self, guest: &mut Guest) -> Option<()> {
+        let image = self.image();
+        let memory = guest.store.data().memory?;
+        // Memory never shrinks.
+        if memory.data_size(&guest.store) != image.len() || !guest.stack_is_empty() {
+            return None;
+        }
+        let written = self.page_map.written(memory.data_ptr(&guest.store), image.len()).ok()?;
+        if written.len() > MOST_PAGES {
+            return None;
+        }
+        let bytes = memory.data_mut(&mut guest.store);
+        for page in written {
+            let (bytes, image) = (bytes.get_mut(page.clone())?, image.get(page)?);
+            // Most are as they were; to read is cheaper than to write.
+            if bytes != image {
+                bytes.copy_from_slice(image);
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

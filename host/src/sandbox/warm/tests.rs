@@ -1,0 +1,142 @@
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Module;
+
+use super::*;
+use crate::config::Limits;
+use crate::sandbox::{NoCalls, engine, guest};
+
+const MEMORY: u64 = 8 << 20;
+
+/// A guest of 4 MiB that has no code to speak of: what is there, is written by the test.
+fn warm() -> Warm {
+    let text = r#"(module
+        (memory (export "memory") 64)
+        (global (export "__stack_pointer") (mut i32) (i32.const 60000))
+        (data (i32.const 0) "first")
+        (data (i32.const 70000) "in the middle")
+        (data (i32.const 2097150) "across")
+        (data (i32.const 4194300) "last")
+        (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024)))"#;
+    let engine = engine::pooled(MOST + 8, MEMORY).expect("an engine");
+    let module = Module::new(&engine, wat::parse_str(text).expect("valid")).expect("a module");
+    let image = guest::linker(&module).expect("linked").instantiate_pre(&module).expect("fits");
+    Warm::new(image, Some(PageMap::open().expect("Linux has it")))
+}
+
+fn data() -> Instance {
+    let limits = Limits { memory: MEMORY, ..Limits::default() };
+    Instance::new(Arc::new(NoCalls), &limits, CancellationToken::new())
+}
+
+fn take(warm: &Warm, tenant: &str) -> Guest {
+    let guest = warm.take(&TenantName::new(tenant), data()).now_or_never();
+    guest.expect("nothing to wait for").expect("there is room")
+}
+
+fn put_back(warm: &Warm, tenant: &str, guest: Guest) {
+    warm.put_back(TenantName::new(tenant), guest);
+}
+
+fn write(guest: &mut Guest, at: usize, bytes: &[u8]) {
+    let memory = guest.store.data().memory.expect("it has one");
+    memory.write(&mut guest.store, at, bytes).expect("within");
+}
+
+fn read(guest: &Guest, at: usize, len: usize) -> Vec<u8> {
+    let memory = guest.store.data().memory.expect("it has one");
+    memory.data(&guest.store)[at..at + len].to_vec()
+}
+
+#[test]
+fn what_a_task_wrote_is_gone_for_the_next() {
+    let warm = warm();
+    for _ in 0..3 {
+        let mut guest = take(&warm, "a");
+        assert_eq!(read(&guest, 70000, 13), b"in the middle");
+        assert_eq!(read(&guest, 4_000_000, 6), [0; 6]);
+        write(&mut guest, 70003, b"secret");
+        write(&mut guest, 4_000_000, b"secret");
+        put_back(&warm, "a", guest);
+        assert_eq!(warm.compared(), (1, 0));
+    }
+}
+
+#[test]
+fn an_instance_serves_one_tenant_only() {
+    let warm = warm();
+    let a = take(&warm, "a");
+    put_back(&warm, "a", a);
+    let _b = take(&warm, "b");
+    assert_eq!(warm.compared(), (1, 0));
+    let _a = take(&warm, "a");
+    assert_eq!(warm.compared(), (0, 0));
+}
+
+#[test]
+fn one_that_grew_or_wrote_too_much_or_is_in_the_middle_of_a_call_is_not_kept() {
+    let warm = warm();
+    let mut grown = take(&warm, "a");
+    let memory = grown.store.data().memory.expect("it has one");
+    memory.grow_async(&mut grown.store, 1).now_or_never().expect("at once").expect("in its limit");
+    put_back(&warm, "a", grown);
+    let mut full = take(&warm, "a");
+    for page in 0..=MOST_PAGES {
+        write(&mut full, page * 4096, b"x");
+    }
+    put_back(&warm, "a", full);
+    let mut deep = take(&warm, "a");
+    deep.set_stack(59_000);
+    put_back(&warm, "a", deep);
+    assert_eq!(warm.compared(), (0, 0));
+}
+
+#[test]
+fn so_many_are_kept_and_then_the_oldest_goes() {
+    let warm = warm();
+    let tenant = |number: u32| format!("t{number}");
+    for number in 0..=MOST {
+        let guest = take(&warm, &tenant(number));
+        put_back(&warm, &tenant(number), guest);
+    }
+    assert_eq!(warm.compared(), (MOST as usize, 0));
+    let _second = take(&warm, &tenant(1));
+    assert_eq!(warm.compared().0, MOST as usize - 1);
+    let _first = take(&warm, &tenant(0));
+    assert_eq!(warm.compared().0, MOST as usize - 1, "it was taken apart");
+}
+
+#[test]
+fn nothing_is_kept_without_the_kernels_account() {
+    let Warm { image, .. } = warm();
+    let warm = Warm::new(image, None);
+    let guest = take(&warm, "a");
+    put_back(&warm, "a", guest);
+    assert_eq!(warm.compared(), (0, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever is read and written, wherever, by however many tasks; together they touch fewer
+    /// pages than would have the instance taken apart.
+    #[test]
+    fn nothing_survives(
+        tasks in vec(vec((0usize..4 << 20, vec(any::<u8>(), 1..9000)), 0..18), 1..6),
+    ) {
+        let warm = warm();
+        for task in tasks {
+            let mut guest = take(&warm, "a");
+            for (at, bytes) in task {
+                let at = at.min((4 << 20) - bytes.len());
+                let _ = read(&guest, at ^ 4096, 1);
+                write(&mut guest, at, &bytes);
+            }
+            put_back(&warm, "a", guest);
+            prop_assert_eq!(warm.compared(), (1, 0));
+        }
+    }
+}
