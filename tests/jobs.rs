@@ -1,9 +1,16 @@
-//! Jobs for executors and sandboxes that are used without a broker.
+//! Jobs for executors and sandboxes that are used without a broker, and such a sandbox.
+
+use std::sync::Arc;
 
 use roh::config::Limits;
-use roh::sandbox::{Job, task_info};
+use roh::outcome::Report;
+use roh::sandbox::{Capacity, Job, NoCalls, PageMap, Ready, Sandbox, task_info};
 use roh::task::{TaskId, TenantName};
 use roh_abi::{Load, Script};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::daemon::image;
 
 /// A call of `main` in `source`, with `args` as JSON.
 pub fn job(source: &str, args: &str, limits: Limits) -> Job {
@@ -21,4 +28,20 @@ pub fn job(source: &str, args: &str, limits: Limits) -> Job {
         kwargs: "{}".into(),
         limits,
     }
+}
+
+/// A sandbox within this process, which keeps instances if the kernel lets it.
+pub fn sandbox(capacity: Capacity) -> Sandbox {
+    let code = image().code().expect("a file");
+    let ready = Ready::load(code, PageMap::open().ok(), capacity).expect("an image");
+    Sandbox::start(ready).expect("threads")
+}
+
+/// Runs `job`, whose script may ask for nothing, in `sandbox`.
+pub async fn run_in(sandbox: &Sandbox, job: Job) -> Report {
+    let (sender, report) = oneshot::channel();
+    sandbox.spawn(job, Arc::new(NoCalls), CancellationToken::new(), |report| {
+        let _ = sender.send(report);
+    });
+    report.await.expect("every job has a report")
 }

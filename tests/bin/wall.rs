@@ -9,10 +9,9 @@ use std::time::Instant;
 use roh::config::Limits;
 use roh::executor::{Executors, Plan};
 use roh::outcome::{Outcome, Report};
-use roh::sandbox::{Capacity, Job, NoCalls, PageMap, Ready, Sandbox};
+use roh::sandbox::{Capacity, Job, NoCalls, Sandbox};
 use roh_tests::daemon::{image, roh};
-use roh_tests::jobs::job;
-use tokio::sync::oneshot;
+use roh_tests::jobs::{job, run_in, sandbox};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,13 +30,7 @@ enum Way {
 impl Way {
     async fn run(&self, job: Job) -> Report {
         match self {
-            Way::Inside(sandbox) => {
-                let (sender, report) = oneshot::channel();
-                sandbox.spawn(job, Arc::new(NoCalls), CancellationToken::new(), |report| {
-                    let _ = sender.send(report);
-                });
-                report.await.expect("every job has a report")
-            }
+            Way::Inside(sandbox) => run_in(sandbox, job).await,
             Way::Executor(executors) => {
                 executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await
             }
@@ -98,9 +91,7 @@ fn main() {
         let threads = std::thread::available_parallelism().expect("a number").get();
         let threads = u32::try_from(threads).expect("a few");
         let capacity = Capacity { instances: AT_ONCE, threads, memory: limits.memory };
-        let page_map = PageMap::open().ok();
-        let ready = Ready::load(image().code().expect("a file"), page_map, capacity);
-        let inside = Sandbox::start(ready.expect("an image")).expect("threads");
+        let inside = sandbox(capacity);
         let plan = Plan { program: roh(), ..Plan::alone(image(), AT_ONCE, limits) };
         let executors = Executors::start(plan).await.expect("executors");
         let ways = [Arc::new(Way::Inside(inside)), Arc::new(Way::Executor(executors))];

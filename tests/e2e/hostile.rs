@@ -2,16 +2,6 @@
 //! behaves beside them: each script ends as its header says, and no task sees anything of
 //! another. How the neighbour fared is reported, not asserted.
 //!
-//! A script's first line says what it tries. The lines below, `# key: value`, say how it
-//! must end: `expect` (statuses, several only if the clock or chance decides), `error` (its
-//! type), `says` (in its message), `result`; and how it is called: `args`, `kwargs`,
-//! `profile` (of limits). A script in `leak/` has two functions, `plant` and `look`; `plant`
-//! says how the former ends, `distinct` that no two results of the latter may be the same.
-//!
-//! `crashed` is for scripts that break the interpreter from within, by bytecode made by hand
-//! or objects that nothing initialised: Python can't raise what it does not survive. What
-//! such bytecode does differs from one build of the interpreter to the next.
-//!
 //! To run it alone: `cargo test -p roh-tests --release hostile`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -27,18 +17,21 @@ use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Consumer};
 use roh::config::Limits;
-use roh::sandbox::{Capacity, NoCalls, PageMap, Ready, Sandbox};
+use roh::sandbox::Capacity;
 use roh::task::TenantName;
-use roh_tests::daemon::{Daemon, Settings, image, source_and_tenant};
-use roh_tests::jobs::job;
-use roh_tests::process::{poll, workspace};
+use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
+use roh_tests::jobs::{job, run_in, sandbox};
+use roh_tests::process::poll;
 use roh_tests::rabbit::Rabbit;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::amqp::{Client, SOON, run, unique};
+
+mod script;
+
+use self::script::{PROFILES, Profile, Reply, Script, WATERMARK, class};
 
 crate::tests![
     every_script_ends_as_its_header_says,
@@ -57,181 +50,6 @@ const ROUNDS: usize = 6;
 
 /// Each of the tests that load the machine or measure it wants it to itself.
 pub(crate) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// A tenant of hostile scripts, by which a header says what limits its script needs.
-struct Profile {
-    name: &'static str,
-    watermark: usize,
-    cpu: &'static str,
-    wall: &'static str,
-}
-
-/// Together one less than the node's watermark, so that the neighbour always finds a slot.
-const PROFILES: [Profile; 3] = [
-    Profile { name: "brief", watermark: 4, cpu: "300ms", wall: "20s" },
-    // For scripts that take their time to fill the memory.
-    Profile { name: "patient", watermark: 2, cpu: "3s", wall: "60s" },
-    // For scripts that wait.
-    Profile { name: "asleep", watermark: 1, cpu: "300ms", wall: "500ms" },
-];
-const WATERMARK: usize = 8;
-
-/// A script of the corpus, with what its header says.
-struct Script {
-    /// `class/name`
-    name: String,
-    source: String,
-    profile: &'static Profile,
-    /// The statuses that it may end with.
-    expect: Vec<String>,
-    /// The types that its error may have.
-    errors: Option<Vec<String>>,
-    /// What its error's message holds.
-    says: Option<String>,
-    /// What it returns, if it succeeds.
-    result: Option<Value>,
-    args: Value,
-    kwargs: Value,
-    /// Leaks only: the statuses that setting the canary may end with.
-    plant: Vec<String>,
-    /// Leaks only: whether no two tasks may return the same.
-    distinct: bool,
-}
-
-impl Script {
-    fn read(path: &Path) -> Script {
-        let source = fs::read_to_string(path).expect("readable");
-        let part = |of: &Path| of.file_stem().expect("a name").to_string_lossy().into_owned();
-        let name = format!("{}/{}", part(path.parent().expect("a class")), part(path));
-        let mut script = Script {
-            profile: &PROFILES[0],
-            expect: Vec::new(),
-            errors: None,
-            says: None,
-            result: None,
-            args: json!([]),
-            kwargs: json!({}),
-            plant: vec!["succeeded".to_owned()],
-            distinct: false,
-            name,
-            source,
-        };
-        script.read_header();
-        script
-    }
-
-    /// The lines `# key: value` that follow the first line, which is for people.
-    fn read_header(&mut self) {
-        let name = &self.name;
-        let several = |value: &str| value.split('|').map(str::to_owned).collect();
-        let parsed = |value: &str| {
-            serde_json::from_str(value).unwrap_or_else(|error| panic!("{name}: {value}: {error}"))
-        };
-        for line in self.source.lines().skip(1) {
-            let Some((key, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(": "))
-            else {
-                break;
-            };
-            match key {
-                "expect" => self.expect = several(value),
-                "error" => self.errors = Some(several(value)),
-                "says" => self.says = Some(value.to_owned()),
-                "result" => self.result = Some(parsed(value)),
-                "args" => self.args = parsed(value),
-                "kwargs" => self.kwargs = parsed(value),
-                "plant" => self.plant = several(value),
-                "distinct" => self.distinct = parsed(value) == true,
-                "profile" => {
-                    let found = PROFILES.iter().find(|profile| profile.name == value);
-                    self.profile = found.unwrap_or_else(|| panic!("{name}: profile {value:?}"));
-                }
-                _ => panic!("{name}: unknown key {key:?}"),
-            }
-        }
-        assert!(!self.expect.is_empty(), "{name} does not say how it ends");
-    }
-
-    fn task(&self, function: &str) -> Vec<u8> {
-        let task = json!({
-            "script": self.source,
-            "task": function,
-            "args": self.args,
-            "kwargs": self.kwargs,
-        });
-        task.to_string().into_bytes()
-    }
-
-    /// What is wrong with a reply, if anything is.
-    fn fault(&self, reply: &Reply) -> Option<String> {
-        let status = reply.text(&["status"]);
-        if !self.expect.contains(&status) {
-            return Some(format!("ended as {status}, not {:?}", self.expect));
-        }
-        if let Some(kinds) = &self.errors
-            && status == "failed"
-            && !kinds.contains(&reply.text(&["error", "type"]))
-        {
-            return Some(format!("failed otherwise than by {kinds:?}"));
-        }
-        if let Some(words) = &self.says
-            && !reply.text(&["error", "message"]).contains(words)
-        {
-            return Some(format!("does not say {words:?}"));
-        }
-        let result = reply.value("result");
-        if let Some(expected) = &self.result
-            && status == "succeeded"
-            && result.as_ref() != Some(expected)
-        {
-            return Some(format!("did not return {expected}"));
-        }
-        None
-    }
-}
-
-/// A reply whose result may be a number that no other type holds.
-struct Reply(BTreeMap<String, Box<RawValue>>);
-
-impl Reply {
-    fn parse(body: &[u8]) -> Reply {
-        let parsed = serde_json::from_slice(body);
-        Reply(parsed.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(body))))
-    }
-
-    fn value(&self, key: &str) -> Option<Value> {
-        serde_json::from_str(self.0.get(key)?.get()).ok()
-    }
-
-    /// The text at the end of that path; empty if there is none.
-    fn text(&self, path: &[&str]) -> String {
-        let (key, rest) = path.split_first().expect("a path");
-        let value = self.value(key).unwrap_or_default();
-        let end = rest.iter().fold(&value, |value, key| &value[key]);
-        end.as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Most of it, for people.
-    fn shown(&self) -> String {
-        let mut shown = String::new();
-        for (key, value) in &self.0 {
-            let value = value.get();
-            let start = &value[..value.floor_char_boundary(400)];
-            write!(shown, "{key}={start} ").expect("writing to a string");
-        }
-        shown
-    }
-}
-
-/// The scripts of a class.
-fn class(name: &str) -> Vec<Script> {
-    let folder = workspace().join("tests/hostile").join(name);
-    let entries = folder.read_dir().expect("a class of scripts");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
-    paths.sort();
-    assert!(!paths.is_empty(), "{name} has no scripts");
-    paths.iter().map(|path| Script::read(path)).collect()
-}
 
 /// A daemon with the hostile tenants and their neighbour, whose tenant is `default`.
 struct Stage {
@@ -439,10 +257,7 @@ fn what_is_kept_is_as_its_image(_: &Rabbit) {
         ..Limits::default()
     };
     let capacity = Capacity { instances: 4, threads: 2, memory: limits.memory };
-    let code = image().code().expect("a file");
-    let page_map = PageMap::open().expect("Linux has it");
-    let ready = Ready::load(code, Some(page_map), capacity).expect("an image");
-    let sandbox = Sandbox::start(ready).expect("threads");
+    let sandbox = sandbox(capacity);
     let (mut served, mut most) = (0, 0);
     run(async {
         for class in ["escape", "confusion", "leak", "memory", "cpu", "time"].map(class) {
@@ -455,12 +270,7 @@ fn what_is_kept_is_as_its_image(_: &Rabbit) {
                     job.kwargs = script.kwargs.to_string();
                     job.function = function.to_owned();
                     job.tenant = TenantName::new(&format!("t{}", number % 16));
-                    let (sender, ended) = tokio::sync::oneshot::channel();
-                    let stop = CancellationToken::new();
-                    sandbox.spawn(job, Arc::new(NoCalls), stop, |report| {
-                        let _ = sender.send(report);
-                    });
-                    ended.await.expect("each run is reported");
+                    run_in(&sandbox, job).await;
                     let (kept, differ) = sandbox.kept();
                     assert_eq!(differ, 0, "after {function} of {}", script.name);
                     served += 1;
@@ -473,7 +283,7 @@ fn what_is_kept_is_as_its_image(_: &Rabbit) {
 }
 
 /// Each script sets its canaries in one task, and looks for them in tasks of its own tenant
-/// and of the neighbour's: over and over, so that all instances have served both.
+/// and of the neighbour's: over and over, so that instances have served their tenant before.
 fn nothing_is_left_for_the_next_task(rabbit: &Rabbit) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scripts = class("leak");

@@ -9,10 +9,10 @@ impl Bench {
     /// Compiles `guest`, whose memory may grow to so many bytes.
     pub fn new(guest: &[u8], memory: u64) -> Result<Bench, SandboxError> {
         let engine = engine::pooled(1, memory)?;
-        let Ready { image, page_map, .. } = Ready::of_module(&Module::new(&engine, guest)?, 1)?;
+        let Ready { image, .. } = Ready::of_module(&Module::new(&engine, guest)?, 1)?;
         // It does not tick: time slices have no end.
         let ticker = engine::Ticker::start(&engine)?;
-        let warm = Warm::new(image, page_map);
+        let warm = Warm::new(image, None);
         Ok(Bench(Shared { warm, ticker, cores: Cores::new(1, || ()) }))
     }
 
