@@ -1,4 +1,4 @@
-//! Runs each task in a WebAssembly instance of its own, under its limits.
+//! Runs each task in a WebAssembly instance that it has to itself, under its limits.
 //!
 //! What goes in and what comes out are plain values: a [`Job`] and a
 //! [`Report`]. Nothing here knows of the broker or of the manager.

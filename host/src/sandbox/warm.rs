@@ -24,7 +24,8 @@ use crate::task::TenantName;
 /// How many instances are kept, of all tenants together.
 pub(super) const MOST: u32 = 32;
 
-/// How many pages of its own a kept instance may have: 2 MiB. A trivial task writes to 150.
+/// How many pages of its own a kept instance may have: 2 MiB, where pages are of 4 KiB. After
+/// trivial tasks it has 150.
 const MOST_PAGES: usize = 512;
 
 /// Instances of one image.
@@ -131,7 +132,8 @@ impl Undo {
         let bytes = memory.data_mut(&mut guest.store);
         for page in written {
             let (bytes, image) = (bytes.get_mut(page.clone())?, image.get(page)?);
-            // Most are as they were; to read is cheaper than to write.
+            // A third of them are as they were, after a trivial task; to read is cheaper than to
+            // write.
             if bytes != image {
                 bytes.copy_from_slice(image);
             }

@@ -43,8 +43,8 @@ fn when(call: c_long, args: &[(u8, u64, i32)]) -> Row {
 fn allowed(pid: i32) -> Vec<Row> {
     vec![
         // Descriptors that are there: the socket to the daemon, the log, and the account of
-        // its memory. None is opened,
-        // and none is passed along with bytes: no sendmsg, no recvmsg, no out-of-band data.
+        // its memory. None is opened, and none is passed along with bytes: no sendmsg, no
+        // recvmsg, no out-of-band data.
         any(libc::SYS_read),
         // The account of its own memory is read from where it tells of an instance.
         any(libc::SYS_pread64),
