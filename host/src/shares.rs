@@ -17,11 +17,15 @@
 //! **Nobody starves.** The pass of who holds no slot stands still, that of everybody else
 //! grows, by [`START`] for each start if by nothing else.
 //!
-//! **Nobody saves up.** Who had nothing to do comes back at the lowest pass of those ready,
-//! or at its own if that is higher: it is the next, and no more than that. Who holds slots
-//! and competes for no other, at its watermark say, keeps what it was behind by, but the
-//! pass moves on with the mean of those ready. And while nobody is ready nobody lacks
-//! anything: what was before is forgotten.
+//! **Nobody saves up.** Who had nothing to do comes back at the lowest pass of those that are
+//! ready or hold slots, or at its own if that is higher: it is the next, and no more than that.
+//! Who holds slots and competes for no other, at its watermark say, keeps what it was behind
+//! by, but the pass moves on with the mean of those ready.
+//!
+//! **What nobody else wanted is free.** While nobody is ready nobody lacks anything: passes
+//! stand still, and who holds slots comes back with what it was behind or ahead by, moved on
+//! with the mean of those that hold some. So what somebody else had too much of, and went, is
+//! made up for while others hold slots, at their pace; it is soon forgotten where nobody does.
 //!
 //! The passes of tenants that hold slots grow while nothing happens, the faster the more they
 //! hold. So the ready ones are kept in groups that grow alike, in each of which the order
@@ -53,12 +57,17 @@ pub(crate) struct Shares<K> {
     running: usize,
     ahead: Pass,
     lanes: HashMap<TenantName, Lane<K>>,
+    /// Those of them that hold slots, and their shares together.
+    holders: BTreeSet<TenantName>,
+    held_share: u64,
     ready: Ready<K>,
-    /// Grows when somebody becomes ready and nobody was: passes of earlier rounds mean nothing.
-    round: u64,
-    /// When all began.
-    origin: Option<Instant>,
-    /// Since then, in nanoseconds.
+    /// How far the mean of the passes has come, of whoever was ready or else held slots.
+    progress: Pass,
+    /// How far from `progress` was who started last.
+    last: Pass,
+    /// The time of the last call.
+    time: Option<Instant>,
+    /// For how long somebody was ready, in nanoseconds.
     now: Pass,
 }
 
@@ -72,10 +81,8 @@ struct Lane<K> {
     /// As of `charged`.
     pass: Pass,
     charged: Pass,
-    /// The last round that it was ready in.
-    round: u64,
-    /// How far it was from `progress` when it was last ready; `None` if it had nothing to
-    /// do since.
+    /// How far it was from `progress` when it was last ready, or began to hold slots; `None`
+    /// if it is ready or has nothing to do.
     standing: Option<Pass>,
 }
 
@@ -88,8 +95,6 @@ struct Ready<K> {
     /// Of all of them.
     running: usize,
     share: u64,
-    /// How far the mean of the passes has come, whoever was ready at the time.
-    progress: Pass,
 }
 
 impl<K: Copy + Ord> Shares<K> {
@@ -100,9 +105,12 @@ impl<K: Copy + Ord> Shares<K> {
             running: 0,
             ahead: nanos(ahead),
             lanes: HashMap::new(),
-            ready: Ready { groups: BTreeMap::new(), running: 0, share: 0, progress: 0 },
-            round: 0,
-            origin: None,
+            holders: BTreeSet::new(),
+            held_share: 0,
+            ready: Ready { groups: BTreeMap::new(), running: 0, share: 0 },
+            progress: 0,
+            last: 0,
+            time: None,
             now: 0,
         }
     }
@@ -130,17 +138,22 @@ impl<K: Copy + Ord> Shares<K> {
         }
         let (_, tenant) = self.ready.first(self.now + self.ahead)?;
         let tenant = tenant.clone();
-        self.running += 1;
-        self.change(&tenant, |lane| {
-            lane.start();
-            lane.waiting.pop_first()
-        })
+        self.start(&tenant, |lane| lane.waiting.pop_first())
     }
 
-    /// Whether something of `tenant` waits that will get the next slot.
-    pub(crate) fn is_next(&mut self, now: Instant, tenant: &TenantName) -> bool {
+    /// Whether something of `tenant` waits that is before what another tenant holds a slot for,
+    /// if that were to wait as well.
+    pub(crate) fn is_before_a_holder(&mut self, now: Instant, tenant: &TenantName) -> bool {
         self.advance(now);
-        self.ready.first(self.now + self.ahead).is_some_and(|(_, first)| first == tenant)
+        let at = |lane: &Lane<K>, slope| {
+            lane.pass_if_ready(self.now, self.progress) + slope * self.ahead
+        };
+        let Some(waits) = self.lanes.get(tenant).filter(|lane| lane.is_ready()) else {
+            return false;
+        };
+        let pass = at(waits, waits.slope());
+        let mut others = self.holders().filter(|(holder, _)| *holder != tenant);
+        others.any(|(_, lane)| at(lane, lane.slope() - lane.weight()) >= pass)
     }
 
     /// Whether a slot is free.
@@ -151,8 +164,7 @@ impl<K: Copy + Ord> Shares<K> {
     /// Gives a slot out of turn, whether one is free or not.
     pub(crate) fn take(&mut self, now: Instant, tenant: &TenantName) {
         self.advance(now);
-        self.running += 1;
-        self.change(tenant, Lane::start);
+        self.start(tenant, |_| ());
     }
 
     /// Takes a key out that will not get a slot.
@@ -175,41 +187,80 @@ impl<K: Copy + Ord> Shares<K> {
     }
 
     fn advance(&mut self, now: Instant) {
-        let origin = *self.origin.get_or_insert(now);
-        let now = nanos(now.saturating_duration_since(origin)).max(self.now);
-        self.ready.advance(now - self.now);
-        self.now = now;
+        let passed = nanos(now.saturating_duration_since(*self.time.get_or_insert(now)));
+        self.time = self.time.max(Some(now));
+        let (held, share) = match (self.ready.share, self.held_share) {
+            (0, 0) => (self.slots, 1),
+            (0, held) => (self.running, held),
+            (ready, _) => (self.ready.running, ready),
+        };
+        self.progress += passed * held as Pass * SCALE / Pass::from(share);
+        if self.ready.share > 0 {
+            self.now += passed;
+        }
     }
 
-    /// The one place that changes a lane, so that `ready` always fits.
-    fn change<R>(&mut self, tenant: &TenantName, change: impl FnOnce(&mut Lane<K>) -> R) -> R {
-        let lane = self.lanes.entry(tenant.clone()).or_insert_with(|| Lane::new(self.slots));
-        let was_ready = lane.is_ready();
-        self.ready.remove(lane);
-        lane.charge(self.now);
-        let result = change(lane);
-        match (was_ready, lane.is_ready()) {
-            (false, true) => {
-                let front = self.ready.first(self.now).map(|(pass, _)| pass);
-                lane.pass = match (front, lane.standing) {
-                    (None, _) => {
-                        self.round += 1;
-                        lane.pass
-                    }
-                    (Some(front), _) if lane.round != self.round => front,
-                    (Some(_), Some(standing)) => lane.pass.max(self.ready.progress + standing),
-                    (Some(front), None) => lane.pass.max(front),
-                };
-                lane.round = self.round;
-            }
-            (true, false) => lane.standing = Some(lane.pass - self.ready.progress),
-            _ => {}
-        }
-        if lane.waiting.is_empty() && lane.running == 0 {
-            lane.standing = None;
-        }
-        self.ready.insert(lane, tenant);
+    /// Gives a slot to `tenant`, for what `take` takes.
+    fn start<R>(&mut self, tenant: &TenantName, take: impl FnOnce(&mut Lane<K>) -> R) -> R {
+        self.running += 1;
+        let (result, pass) = self.change(tenant, |lane| {
+            let pass = lane.pass;
+            lane.running += 1;
+            lane.pass += nanos(START) * lane.weight();
+            (take(lane), pass)
+        });
+        self.last = pass - self.progress;
         result
+    }
+
+    /// The pass that a newcomer has at least: the lowest of those that compete or may come to.
+    fn front(&self) -> Pass {
+        let ready = self.ready.first(self.now).map(|(pass, _)| pass);
+        let held = self.holders().map(|(_, lane)| lane.pass_if_ready(self.now, self.progress));
+        held.chain(ready).min().unwrap_or(self.progress + self.last)
+    }
+
+    fn holders(&self) -> impl Iterator<Item = (&TenantName, &Lane<K>)> {
+        self.holders.iter().filter_map(|tenant| self.lanes.get_key_value(tenant))
+    }
+
+    /// The one place that changes a lane, so that all that is kept of them together fits.
+    fn change<R>(&mut self, tenant: &TenantName, change: impl FnOnce(&mut Lane<K>) -> R) -> R {
+        let mut lane = self.lanes.remove(tenant).unwrap_or_else(|| Lane::new(self.slots));
+        self.leave(&lane, tenant);
+        lane.charge(self.now);
+        if lane.is_idle() {
+            lane.pass = lane.pass.max(self.front());
+        }
+        let was_ready = lane.is_ready();
+        let result = change(&mut lane);
+        if lane.is_ready() {
+            lane.pass = lane.pass_if_ready(self.now, self.progress);
+            lane.standing = None;
+        } else if lane.is_idle() {
+            lane.standing = None;
+        } else if was_ready || lane.standing.is_none() {
+            lane.standing = Some(lane.pass - self.progress);
+        }
+        self.enter(&lane, tenant);
+        self.lanes.insert(tenant.clone(), lane);
+        result
+    }
+
+    fn enter(&mut self, lane: &Lane<K>, tenant: &TenantName) {
+        self.ready.insert(lane, tenant);
+        if lane.running > 0 {
+            self.held_share += u64::from(lane.share);
+            self.holders.insert(tenant.clone());
+        }
+    }
+
+    fn leave(&mut self, lane: &Lane<K>, tenant: &TenantName) {
+        self.ready.remove(lane);
+        if lane.running > 0 {
+            self.held_share -= u64::from(lane.share);
+            self.holders.remove(tenant);
+        }
     }
 }
 
@@ -222,7 +273,6 @@ impl<K: Copy + Ord> Lane<K> {
             running: 0,
             pass: 0,
             charged: 0,
-            round: 0,
             standing: None,
         }
     }
@@ -241,9 +291,15 @@ impl<K: Copy + Ord> Lane<K> {
         self.running as Pass * self.weight()
     }
 
-    fn start(&mut self) {
-        self.running += 1;
-        self.pass += nanos(START) * self.weight();
+    /// It has nothing to do.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running == 0
+    }
+
+    /// The pass that it has, or would have if it were ready.
+    fn pass_if_ready(&self, now: Pass, progress: Pass) -> Pass {
+        let pass = self.pass + self.slope() * (now - self.charged);
+        self.standing.map_or(pass, |standing| pass.max(progress + standing))
     }
 
     fn charge(&mut self, now: Pass) {
@@ -288,12 +344,6 @@ impl<K: Copy + Ord> Ready<K> {
             Some((base + slope * at, key, tenant))
         });
         firsts.min().map(|(pass, _, tenant)| (pass, tenant))
-    }
-
-    fn advance(&mut self, passed: Pass) {
-        if self.share > 0 {
-            self.progress += passed * self.running as Pass * SCALE / Pass::from(self.share);
-        }
     }
 }
 

@@ -27,6 +27,7 @@ crate::tests![
     executors_end_with_their_daemon,
     only_the_child_of_a_daemon_enters,
     executors_hold_nothing,
+    executors_do_not_learn_where_in_the_machine_their_pages_are,
     the_door_shuts_for_every_thread,
 ];
 
@@ -229,7 +230,9 @@ fn executors_hold_nothing(_: &Rabbit) {
     // A descriptor that somebody forgot to close. The shell becomes the executor.
     let script = "exec \"$0\" walls 7</dev/null";
     let leaky = room.run(Command::new("/bin/sh").args(["-c", script, PROGRAM]));
-    assert!(leaky.well() && leaky.log.trim().ends_with("; []"), "{leaky:?}");
+    // The account of its pages is all that it has beside the three that it was given.
+    let held = leaky.log.trim().rsplit_once("; ").map(|(_, held)| held.split(", ").count());
+    assert!(leaky.well() && held == Some(1) && !leaky.log.contains("[]"), "{leaky:?}");
 
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let mut waiting = Owned::spawn(
@@ -252,6 +255,17 @@ fn executors_hold_nothing(_: &Rabbit) {
     for limit in ["core file size 0 0", "file size 0 0", "open files 32 32", "locked memory 0 0"] {
         assert!(limits.iter().any(|have| have.starts_with(&format!("Max {limit}"))), "{limits:?}");
     }
+}
+
+fn executors_do_not_learn_where_in_the_machine_their_pages_are(_: &Rabbit) {
+    let room = Room::new();
+    // Whether the page is there, and whether it says where.
+    let free = room.run(program().args(["pages", "free"]));
+    if free.log != "(true, true)" {
+        println!("nor do processes outside: {}", free.log);
+    }
+    let closed = room.run(program().args(["pages", "closed"]));
+    assert!(closed.well() && closed.log == "(true, false)", "{closed:?}");
 }
 
 fn the_door_shuts_for_every_thread(_: &Rabbit) {

@@ -91,7 +91,7 @@ pub struct Entered {
     landlock: Applied,
     namespaces: Applied,
     /// The account of its memory, where there is one: opened before there are no files.
-    pub(super) page_map: Option<PageMap>,
+    pub page_map: Option<PageMap>,
 }
 
 /// Gives up all but what it takes to map the image: the first thing that an executor does,

@@ -1,6 +1,6 @@
 //! Shares the cores among tenants: an instance computes only while it holds one, and hands
-//! it on after its time slice if it is another's turn, by [`Shares`]. Who comes new and would
-//! be next need not wait for that: all slices end at once.
+//! it on after its time slice if it is another's turn, by [`Shares`]. Who comes new and is
+//! before one that computes need not wait for that: all slices end at once.
 //!
 //! What is charged is the time that a core was held: nobody else had it meanwhile.
 
@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,6 +20,9 @@ use crate::task::TenantName;
 
 #[cfg(test)]
 mod tests;
+
+/// How long at least all that compute are left alone. To be asked costs them microseconds.
+const LET_BE: Duration = SLICE.checked_div(10).unwrap();
 
 /// The cores of a sandbox.
 pub(super) struct Cores {
@@ -34,6 +38,8 @@ struct Turns {
     last: Ticket,
     /// Wakes those that wait.
     waiting: HashMap<Ticket, Waker>,
+    /// When all slices were ended last.
+    hurried: Option<Instant>,
 }
 
 /// One wish for a core.
@@ -44,13 +50,14 @@ impl Cores {
     /// computes be asked soon whether it would go on.
     pub(super) fn new(cores: usize, end_slices: impl Fn() + Send + Sync + 'static) -> Arc<Cores> {
         let (shares, waiting) = (Shares::new(cores, SLICE), HashMap::new());
-        let turns = Mutex::new(Turns { shares, last: 0, waiting });
+        let turns = Mutex::new(Turns { shares, last: 0, waiting, hurried: None });
         Arc::new(Cores { turns, end_slices: Box::new(end_slices) })
     }
 
-    /// Has `future`, an instance of that tenant, polled only while it has a core. `meter` says
-    /// whether it would rather have gone on when a poll returned. Once `late` is over, it does
-    /// not wait for its turn any more.
+    /// Has `future`, an instance of that tenant, polled only while it has a core. It is in line
+    /// for one from now on, so it must be polled, or dropped. `meter` says whether it would
+    /// rather have gone on when a poll returned. Once `late` is over, it does not wait for its
+    /// turn any more.
     pub(super) fn share<F: Future + Unpin, L: Future + Unpin>(
         self: &Arc<Cores>,
         (tenant, share): (&TenantName, u32),
@@ -59,15 +66,20 @@ impl Cores {
         future: F,
     ) -> Fair<F, L> {
         self.turns().shares.set(tenant, share, usize::MAX);
-        let turn = Turn { cores: self.clone(), tenant: tenant.clone(), has: Has::Nothing };
-        Fair { future, late: Some(late), meter, turn }
+        let state = State { has: Has::Nothing, woken: false, waker: Waker::noop().clone() };
+        let turn = Turn { cores: self.clone(), tenant: tenant.clone(), state: Mutex::new(state) };
+        turn.ask(&mut turn.state());
+        Fair { future, late: Some(late), meter, place: Place(Arc::new(turn)) }
     }
 
-    /// Ends all slices, if that tenant waits for a core and is the next to get one.
+    /// Ends all slices, if what `tenant` has in line is before what another computes.
     pub(super) fn hurry(&self, tenant: &TenantName) {
-        // A guard in the condition would be held while the slices are ended.
-        let is_next = self.turns().shares.is_next(Instant::now().into_std(), tenant);
-        if is_next {
+        let now = Instant::now();
+        let mut turns = self.turns();
+        let left_alone = turns.hurried.is_none_or(|last| now.duration_since(last) >= LET_BE);
+        if left_alone && turns.shares.is_before_a_holder(now.into_std(), tenant) {
+            turns.hurried = Some(now);
+            drop(turns);
             (self.end_slices)();
         }
     }
@@ -86,27 +98,22 @@ impl Turns {
     }
 }
 
-/// A future that waits for a core before each poll.
+/// A future that waits for a core before each poll. Once it is woken it is in line for one,
+/// though there may be no thread free to poll it.
 pub(super) struct Fair<F, L> {
     future: F,
     /// `None` if it is over.
     late: Option<L>,
     meter: Arc<Meter>,
-    turn: Turn,
-}
-
-impl<F, L> Fair<F, L> {
-    /// Puts it in line for a core before it is polled for the first time, which must follow.
-    pub(super) fn line_up(&mut self) {
-        self.turn.ask(Waker::noop());
-    }
+    /// The last to be dropped: to take an instance apart is work as well.
+    place: Place,
 }
 
 impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Fair { future, late, meter, turn } = &mut *self;
+        let Fair { future, late, meter, place: Place(turn) } = &mut *self;
         if !turn.has_come(cx.waker()) {
             if late.as_mut().is_some_and(|late| Pin::new(late).poll(cx).is_pending()) {
                 return Poll::Pending;
@@ -114,11 +121,9 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
             *late = None;
             turn.take();
         }
-        let poll = Pin::new(future).poll(cx);
-        if poll.is_pending() && meter.took_yield() {
-            if turn.ask(cx.waker()) {
-                cx.waker().wake_by_ref();
-            }
+        let poll = Pin::new(future).poll(&mut Context::from_waker(&turn.clone().into()));
+        if poll.is_pending() {
+            turn.rest(meter.took_yield());
         } else {
             turn.leave();
         }
@@ -126,62 +131,115 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
     }
 }
 
-/// An instance's place among those that compute.
+/// An instance's place among those that compute, which it has until this is dropped.
+struct Place(Arc<Turn>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// Waits in its instance's stead, and is what wakes it.
 struct Turn {
     cores: Arc<Cores>,
     tenant: TenantName,
-    has: Has,
+    /// Locked before the cores' turns are.
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+struct State {
+    has: Has,
+    /// Whether it was woken while it had a core.
+    woken: bool,
+    /// Has it polled.
+    waker: Waker,
+}
+
+#[derive(Debug)]
 enum Has {
-    #[default]
+    /// It sleeps.
     Nothing,
     /// It waits; or it has been given a core, and its waker was called.
     Ticket(Ticket),
     Core,
+    /// The core that it had when its slice was over, as nobody else waited for one.
+    OldCore,
+    /// It is over, and wants nothing any more.
+    Gone,
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Turn>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Turn>) {
+        let mut state = self.state();
+        match state.has {
+            Has::Nothing => {}
+            Has::Core | Has::OldCore => {
+                state.woken = true;
+                return;
+            }
+            Has::Ticket(_) | Has::Gone => return,
+        }
+        let has_come = self.ask(&mut state);
+        let waker = state.waker.clone();
+        drop(state);
+        // In this order: the thread whose slice ends finds it.
+        waker.wake();
+        if !has_come {
+            self.cores.hurry(&self.tenant);
+        }
+    }
 }
 
 impl Turn {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it has a core now; if not, `waker` will be called.
-    fn has_come(&mut self, waker: &Waker) -> bool {
-        match self.has {
+    fn has_come(&self, waker: &Waker) -> bool {
+        let mut state = self.state();
+        state.waker.clone_from(waker);
+        state.woken = false;
+        match state.has {
             Has::Core => true,
-            Has::Nothing => {
-                let has_come = self.ask(waker);
-                if !has_come {
-                    self.cores.hurry(&self.tenant);
-                }
-                has_come
-            }
+            // Others may have come since then, whose hurry it would not notice.
+            Has::Nothing | Has::OldCore => self.ask(&mut state),
             Has::Ticket(ticket) => {
                 if let Some(waiting) = self.cores.turns().waiting.get_mut(&ticket) {
                     waiting.clone_from(waker);
                     return false;
                 }
-                self.has = Has::Core;
+                state.has = Has::Core;
                 true
             }
+            Has::Gone => false,
         }
     }
 
     /// Asks for a core, in exchange for the one it may have. Whether it has one now; if not,
-    /// `waker` will be called.
-    fn ask(&mut self, waker: &Waker) -> bool {
+    /// its waker will be called.
+    fn ask(&self, state: &mut State) -> bool {
         let now = Instant::now();
-        let has_core = matches!(self.has, Has::Core);
+        let has_core = matches!(state.has, Has::Core | Has::OldCore);
         let mut turns = self.cores.turns();
         if has_core && turns.waiting.is_empty() {
+            state.has = Has::OldCore;
             return true;
         }
         if !has_core && turns.shares.has_room() {
             turns.shares.take(now.into_std(), &self.tenant);
-            self.has = Has::Core;
+            state.has = Has::Core;
             return true;
         }
         turns.last += 1;
         let ticket = turns.last;
-        turns.waiting.insert(ticket, waker.clone());
+        turns.waiting.insert(ticket, state.waker.clone());
         turns.shares.push(now.into_std(), &self.tenant, ticket);
         // In this order: it never had nothing to do, and keeps what it is behind by.
         if has_core {
@@ -189,18 +247,19 @@ impl Turn {
         }
         let next = turns.next(now);
         drop(turns);
-        self.has = Has::Ticket(ticket);
+        state.has = Has::Ticket(ticket);
         match next {
-            Some((next, _)) if next == ticket => self.has = Has::Core,
+            Some((next, _)) if next == ticket => state.has = Has::Core,
             Some((_, other)) => other.wake(),
             None => {}
         }
-        matches!(self.has, Has::Core)
+        matches!(state.has, Has::Core)
     }
 
     /// Takes a core out of turn, if it still waits for one.
-    fn take(&mut self) {
-        if let Has::Ticket(ticket) = mem::replace(&mut self.has, Has::Core) {
+    fn take(&self) {
+        let mut state = self.state();
+        if let Has::Ticket(ticket) = mem::replace(&mut state.has, Has::Core) {
             let now = Instant::now();
             let mut turns = self.cores.turns();
             if turns.waiting.remove(&ticket).is_some() {
@@ -210,28 +269,44 @@ impl Turn {
         }
     }
 
-    /// Gives back what it has.
-    fn leave(&mut self) {
+    /// It was polled, and is not over: it would go on if `yielded`, or sleeps unless it was
+    /// woken meanwhile.
+    fn rest(&self, yielded: bool) {
+        let mut state = self.state();
+        if !mem::take(&mut state.woken) && !yielded {
+            self.give_back(&mut state, Has::Nothing);
+        } else if self.ask(&mut state) {
+            state.waker.wake_by_ref();
+        }
+    }
+
+    /// It is over, or dropped.
+    fn leave(&self) {
+        let mut state = self.state();
+        self.give_back(&mut state, Has::Gone);
+        // Whoever still holds this as a waker does not hold the instance.
+        let waker = mem::replace(&mut state.waker, Waker::noop().clone());
+        drop(state);
+        drop(waker);
+    }
+
+    fn give_back(&self, state: &mut State, then: Has) {
         let now = Instant::now();
         let mut turns = self.cores.turns();
-        match mem::take(&mut self.has) {
-            Has::Nothing => return,
+        match mem::replace(&mut state.has, then) {
+            Has::Nothing | Has::Gone => return,
             Has::Ticket(ticket) if turns.waiting.remove(&ticket).is_some() => {
                 turns.shares.remove(now.into_std(), &self.tenant, ticket);
             }
             // It may have been given a core that it does not know of yet.
-            Has::Ticket(_) | Has::Core => turns.shares.ended(now.into_std(), &self.tenant),
+            Has::Ticket(_) | Has::Core | Has::OldCore => {
+                turns.shares.ended(now.into_std(), &self.tenant);
+            }
         }
         let next = turns.next(now);
         drop(turns);
         if let Some((_, other)) = next {
             other.wake();
         }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.leave();
     }
 }

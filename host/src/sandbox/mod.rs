@@ -257,10 +257,8 @@ impl Sandbox {
             let _running = running;
             shared.run(job, data, ended).await;
         });
-        let mut run = self.shared.cores.share((&tenant, share), meter, late, run);
+        self.compute.spawn(self.shared.cores.share((&tenant, share), meter, late, run));
         // In this order: the thread whose slice ends finds it, and that it is its turn.
-        run.line_up();
-        self.compute.spawn(run);
         self.shared.cores.hurry(&tenant);
     }
 

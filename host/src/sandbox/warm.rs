@@ -11,6 +11,7 @@
 //! pages were written to. An instance only ever serves the tenant that it began with.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -24,9 +25,9 @@ use crate::task::TenantName;
 /// How many instances are kept, of all tenants together.
 pub(super) const MOST: u32 = 32;
 
-/// How many pages of its own a kept instance may have: 2 MiB, where pages are of 4 KiB. After
-/// trivial tasks it has 150.
-const MOST_PAGES: usize = 512;
+/// How much memory of its own a kept instance may have, in bytes. After trivial tasks it has
+/// 150 pages of 4 KiB.
+const MOST_BYTES: usize = 2 << 20;
 
 /// Instances of one image.
 pub(super) struct Warm {
@@ -126,7 +127,7 @@ impl Undo {
             return None;
         }
         let written = self.page_map.written(memory.data_ptr(&guest.store), image.len()).ok()?;
-        if written.len() > MOST_PAGES {
+        if written.iter().map(Range::len).sum::<usize>() > MOST_BYTES {
             return None;
         }
         let bytes = memory.data_mut(&mut guest.store);

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Error};
 use std::mem::size_of_val;
 use std::net::{TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -244,6 +244,18 @@ pub(crate) const ATTEMPTS: &[(Held, &str, Attempt)] = &[
         call(libc::SYS_shmctl, &[memory, libc::IPC_RMID as usize, 0])?;
         attached.map(drop)
     }),
+    // Its own pages.
+    (Once, "ask for its pages with a pattern", |_| {
+        let map = page_map()?;
+        let page = main_code() & !(PAGE - 1);
+        let mut regions = [0_u64; 3];
+        // struct pm_scan_arg: its size, flags, from, to, the end, regions and how many, how
+        // many pages, what is inverted, must be, may be, and is to be told: PAGE_IS_PRESENT.
+        let (from, to) = (page as u64, (page + PAGE) as u64);
+        let regions = into(&mut regions) as u64;
+        let mut scan = [96, 0, from, to, 0, regions, 1, 0, 0, 0, 0, 1 << 3];
+        call(libc::SYS_ioctl, &[map as usize, PAGEMAP_SCAN, into(&mut scan)]).map(drop)
+    }),
     // Another view of the system.
     (Twice, "new namespaces", |_| {
         call(libc::SYS_unshare, &[(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) as usize]).map(drop)
@@ -331,6 +343,8 @@ pub(crate) const ATTEMPTS: &[(Held, &str, Attempt)] = &[
 ];
 
 const PAGE: usize = 4096;
+/// `_IOWR('f', 16, struct pm_scan_arg)`
+const PAGEMAP_SCAN: usize = 0xc060_6610;
 const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
 const RX: i32 = libc::PROT_READ | libc::PROT_EXEC;
 const AT: usize = libc::AT_FDCWD as usize;
@@ -454,6 +468,23 @@ pub(crate) fn every_call(first: c_long) {
 }
 
 /// Descriptors beyond the three that an executor has.
+/// The account of its pages: what an executor keeps, or what whoever is free opens.
+fn page_map() -> io::Result<i32> {
+    match descriptors().first() {
+        Some(kept) => Ok(*kept as i32),
+        None => Ok(File::open("/proc/self/pagemap")?.into_raw_fd()),
+    }
+}
+
+/// Whether the account tells where in the machine a page is, or even that it is there.
+pub(crate) fn told_of_its_pages() -> io::Result<(bool, bool)> {
+    let mut entry = [0_u64];
+    let at = (main_code() / PAGE) * 8;
+    call(libc::SYS_pread64, &[page_map()? as usize, into(&mut entry), 8, at])?;
+    let frame = entry[0] & ((1 << 55) - 1);
+    Ok((entry[0] >> 63 == 1, frame != 0))
+}
+
 pub(crate) fn descriptors() -> Vec<usize> {
     (3..64).filter(|fd| call(libc::SYS_fcntl, &[*fd, libc::F_GETFD as usize]).is_ok()).collect()
 }

@@ -1,5 +1,5 @@
-# Returns while a task that will not be cancelled goes on.
-# expect: timeout
+# Returns while a task that will not be cancelled goes on: the TimeoutError ends it, or all.
+# expect: timeout|succeeded
 # profile: asleep
 import asyncio
 

@@ -4,7 +4,6 @@ use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Wake;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -79,16 +78,24 @@ impl Instance {
         });
         let (future, is_late): (Dynamic, Dynamic) = (Box::new(future), Box::new(is_late));
         let fair = cores.share((&TenantName::new(tenant), share), meter, is_late, future);
-        Instance { fair, does, polls, late, flag: Arc::default() }
+        // It is to be polled, as if it were spawned.
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        Instance { fair, does, polls, late, flag }
     }
 
     /// Polls it; whether it computed.
     fn poll(&mut self, does: Does) -> bool {
         let before = self.polls.load(Ordering::SeqCst);
         *self.does.lock().expect("no panic") = does;
+        self.flag.was_woken();
         let waker = Waker::from(self.flag.clone());
         let _ = Pin::new(&mut self.fair).poll(&mut Context::from_waker(&waker));
         self.polls.load(Ordering::SeqCst) > before
+    }
+
+    /// What it would be woken by.
+    fn waker(&self) -> Waker {
+        self.fair.place.0.clone().into()
     }
 }
 
@@ -110,12 +117,12 @@ fn nobody_waits_while_there_are_cores_enough() {
 fn a_core_goes_to_whoever_waits_and_back() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
-    let mut b = Instance::new(&cores, "b", 1);
     assert!(a.poll(Does::Yields));
     assert!(a.flag.was_woken());
+    let mut b = Instance::new(&cores, "b", 1);
     assert!(!b.poll(Does::Yields), "a has the core");
     assert!(!b.poll(Does::Yields), "however often it is polled");
-    assert!(a.poll(Does::Yields));
+    assert!(!a.poll(Does::Yields), "b has come since");
     assert!(b.flag.was_woken() && !a.flag.was_woken());
     assert!(!a.poll(Does::Yields), "b has not been polled yet, but has the core");
     assert!(b.poll(Does::Sleeps));
@@ -123,41 +130,93 @@ fn a_core_goes_to_whoever_waits_and_back() {
     assert_eq!(cores.held(), 0);
 }
 
-#[test]
-fn slices_end_early_for_who_would_be_next_and_for_nobody_else() {
+/// Cores, and how often all slices were ended early.
+fn counted(cores: usize) -> (Arc<Cores>, Arc<AtomicUsize>) {
     let ended = Arc::new(AtomicUsize::new(0));
-    let cores = Cores::new(1, {
-        let ended = ended.clone();
-        move || {
-            ended.fetch_add(1, Ordering::SeqCst);
-        }
-    });
+    let count = ended.clone();
+    let end_slices = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    (Cores::new(cores, end_slices), ended)
+}
+
+#[tokio::test(start_paused = true)]
+async fn slices_end_early_for_who_comes_before_one_that_computes() {
+    let (cores, ended) = counted(1);
+    let ended = || ended.load(Ordering::SeqCst);
     let (a, b) = (TenantName::new("a"), TenantName::new("b"));
     let mut first = Instance::new(&cores, "a", 1);
-    first.fair.line_up();
     cores.hurry(&a);
     assert!(first.poll(Does::Yields));
-    assert_eq!(ended.load(Ordering::SeqCst), 0, "nobody waits");
-    let mut second = Instance::new(&cores, "b", 1);
-    second.fair.line_up();
+    assert_eq!(ended(), 0, "nobody waits");
+    let mut same = Instance::new(&cores, "a", 1);
     cores.hurry(&a);
-    assert_eq!(ended.load(Ordering::SeqCst), 0, "a has a core, and asks for none");
+    assert_eq!(ended(), 0, "it waits for its own tenant");
+    let mut second = Instance::new(&cores, "b", 1);
     cores.hurry(&b);
-    assert_eq!(ended.load(Ordering::SeqCst), 1);
-    assert!(first.poll(Does::Yields) && second.poll(Does::Sleeps));
-    assert!(first.poll(Does::Yields), "it waited for its turn, which ends nobody's slice");
-    assert_eq!(ended.load(Ordering::SeqCst), 1);
-    // One that comes back from a sleep is in line without anybody's help.
+    assert_eq!(ended(), 1);
+    cores.hurry(&b);
+    assert_eq!(ended(), 1, "once is enough");
+    advance(Duration::from_micros(1)).await;
+    assert!(!first.poll(Does::Yields) && second.poll(Does::Sleeps) && same.poll(Does::Yields));
+    // One that comes back from a sleep hurries without anybody's help.
+    advance(LET_BE).await;
+    second.waker().wake();
+    assert_eq!(ended(), 2);
     assert!(!second.poll(Does::Yields));
-    assert_eq!(ended.load(Ordering::SeqCst), 2);
+    advance(Duration::from_micros(1)).await;
+    assert!(first.poll(Does::Yields));
+    advance(SLICE).await;
+    // It has had a slice that others waited for.
+    assert!(second.poll(Does::Sleeps));
+    advance(LET_BE).await;
+    second.waker().wake();
+    assert_eq!(ended(), 2, "it must wait");
+}
+
+/// One tenant computes without end, another sends tasks of just under a slice.
+#[tokio::test(start_paused = true)]
+async fn who_ends_slices_early_gets_no_more_than_its_share() {
+    for (short, long) in [(1, 1), (1, 10), (10, 1)] {
+        for idles in [1, 5, 10, 20] {
+            let (cores, ended) = counted(1);
+            let (used, idle) = (SLICE * 9 / 10, SLICE * idles / 10);
+            let mut busy = Instance::new(&cores, "busy", long);
+            let mut had = Duration::ZERO;
+            let began = Instant::now();
+            for _ in 0..1000 {
+                assert!(busy.poll(Does::Yields));
+                advance(idle).await;
+                let mut sender = Instance::new(&cores, "sends", short);
+                let before = ended.load(Ordering::SeqCst);
+                cores.hurry(&TenantName::new("sends"));
+                let mut slice = match ended.load(Ordering::SeqCst) > before {
+                    true => Duration::ZERO,
+                    false => SLICE.saturating_sub(idle),
+                };
+                loop {
+                    advance(slice).await;
+                    slice = SLICE;
+                    if !busy.poll(Does::Yields) {
+                        break;
+                    }
+                }
+                advance(used).await;
+                had += used;
+                assert!(sender.poll(Does::Ends));
+            }
+            let share = f64::from(short) / f64::from(short + long);
+            let of_all = had.as_secs_f64() / began.elapsed().as_secs_f64();
+            assert!(of_all <= share * 1.02, "{of_all} of the core, at {short} to {long}");
+        }
+    }
 }
 
 #[test]
 fn whoever_is_dropped_or_panics_leaves_its_core_to_the_next() {
     let cores = Cores::new(1, || ());
     let of = |tenant| Instance::new(&cores, tenant, 1);
-    let (mut a, mut b, mut c, mut d, mut e) = (of("a"), of("b"), of("c"), of("d"), of("e"));
-    assert!(a.poll(Does::Yields));
+    let (a, mut b, mut c, mut d, mut e) = (of("a"), of("b"), of("c"), of("d"), of("e"));
     assert!(![&mut b, &mut c, &mut d, &mut e].into_iter().any(|other| other.poll(Does::Yields)));
     drop(b);
     drop(a);
@@ -175,7 +234,7 @@ fn the_waker_of_the_last_poll_is_called() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     let mut b = Instance::new(&cores, "b", 1);
-    assert!(a.poll(Does::Yields) && !b.poll(Does::Yields));
+    assert!(!b.poll(Does::Yields));
     let old = mem::take(&mut b.flag);
     assert!(!b.poll(Does::Yields));
     assert!(a.poll(Does::Ends));
@@ -183,18 +242,64 @@ fn the_waker_of_the_last_poll_is_called() {
 }
 
 #[test]
+fn whoever_is_woken_is_in_line_before_it_is_polled() {
+    let cores = Cores::new(1, || ());
+    let mut a = Instance::new(&cores, "a", 1);
+    assert!(a.poll(Does::Sleeps));
+    let mut b = Instance::new(&cores, "b", 1);
+    a.waker().wake();
+    assert!(a.flag.was_woken());
+    a.waker().wake();
+    assert!(!a.flag.was_woken(), "once is enough");
+    assert!(b.poll(Does::Yields), "b had the core");
+    assert!(!b.poll(Does::Yields), "it is a's turn");
+    assert!(a.flag.was_woken() && a.poll(Does::Sleeps));
+    assert!(b.flag.was_woken());
+}
+
+#[test]
+fn whoever_is_woken_while_it_computes_goes_on() {
+    let cores = Cores::new(1, || ());
+    let mut a = Instance::new(&cores, "a", 1);
+    let waker = a.waker();
+    let mut polls = 0;
+    let mut fair = cores.share(
+        (&TenantName::new("b"), 1),
+        Arc::new(Meter::new()),
+        pending::<()>(),
+        poll_fn(move |cx| {
+            polls += 1;
+            cx.waker().wake_by_ref();
+            if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
+        }),
+    );
+    assert!(a.poll(Does::Ends));
+    for round in 0..3 {
+        let flag = Arc::new(Flag::default());
+        let poll = Pin::new(&mut fair).poll(&mut Context::from_waker(&flag.clone().into()));
+        assert_eq!((poll.is_ready(), flag.was_woken()), (round == 2, round < 2));
+    }
+    // Nor does who is over ask for anything.
+    waker.wake();
+    assert_eq!(cores.held(), 0);
+    drop((a, fair));
+    assert_eq!(cores.held(), 0);
+}
+
+#[test]
 fn whoever_is_late_does_not_wait_for_its_turn() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
+    assert!(a.poll(Does::Yields));
     let mut b = Instance::new(&cores, "b", 1);
     let mut c = Instance::new(&cores, "c", 1);
-    assert!(a.poll(Does::Yields) && !b.poll(Does::Yields) && !c.poll(Does::Yields));
+    assert!(!b.poll(Does::Yields) && !c.poll(Does::Yields));
     c.late.store(true, Ordering::SeqCst);
     assert!(c.poll(Does::Sleeps), "out of turn");
     assert_eq!(cores.held(), 1);
     assert!(c.poll(Does::Yields) && c.poll(Does::Yields), "it waits for nobody any more");
-    assert!(a.poll(Does::Ends) && b.flag.was_woken() && b.poll(Does::Ends));
-    assert!(c.poll(Does::Ends));
+    assert!(!a.poll(Does::Ends) && b.flag.was_woken() && b.poll(Does::Ends));
+    assert!(c.poll(Does::Ends) && a.poll(Does::Ends));
     assert_eq!(cores.held(), 0);
 }
 
@@ -222,15 +327,16 @@ proptest! {
                         instances[nth] = None;
                     }
                 }
-                2..6 => _ = instance.poll(Does::Sleeps),
+                2..5 => _ = instance.poll(Does::Sleeps),
+                5..7 => instance.waker().wake(),
                 _ => _ = instance.poll(Does::Yields),
             }
             let has = |has: fn(&Has) -> bool| {
-                instances.iter().flatten().filter(|i| has(&i.fair.turn.has)).count()
+                instances.iter().flatten().filter(|i| has(&i.fair.place.0.state().has)).count()
             };
             let waiting = cores.turns().waiting.len();
             let given = has(|has| matches!(has, Has::Ticket(_))) - waiting;
-            let held = has(|has| matches!(has, Has::Core)) + given;
+            let held = has(|has| matches!(has, Has::Core | Has::OldCore)) + given;
             prop_assert_eq!(held, cores.held());
             prop_assert!(held <= count && (waiting == 0 || held == count));
         }
@@ -316,7 +422,6 @@ async fn whoever_wakes_up_has_the_next_slice() {
     let mut busy = [(); 5].map(|()| Instance::new(&cores, "busy", 1));
     let mut rare = Instance::new(&cores, "rare", 1);
     for _ in 0..100 {
-        assert!(busy.iter_mut().any(|instance| instance.poll(Does::Yields)));
         assert!(!rare.poll(Does::Sleeps));
         advance(SLICE).await;
         assert!(busy.iter_mut().any(|instance| instance.poll(Does::Yields)));

@@ -173,11 +173,16 @@ fn compiling_engine(recipe: &Recipe) -> Result<Engine, ImageError> {
     engine::compiling().map_err(|source| ImageError::Build { path: recipe.guest.clone(), source })
 }
 
+/// What an image is made and checked by. It grows with each change of `build`, so that no
+/// image made before serves.
+const FORMAT: u32 = 1;
+
 /// Names an image by all that it depends on: the guest, this program, the engine with
 /// its settings, and the machine's CPU features.
 fn key(engine: &Engine, guest: &[u8]) -> String {
     let mut hasher = KeyHasher(blake3::Hasher::new());
     hasher.0.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.0.update(&FORMAT.to_le_bytes());
     hasher.0.update(&ABI_VERSION.to_le_bytes());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
     hasher.0.update(blake3::hash(guest).as_bytes());

@@ -84,7 +84,7 @@ fn one_that_grew_or_wrote_too_much_or_is_in_the_middle_of_a_call_is_not_kept() {
     memory.grow_async(&mut grown.store, 1).now_or_never().expect("at once").expect("in its limit");
     put_back(&warm, "a", grown);
     let mut full = take(&warm, "a");
-    for page in 0..=MOST_PAGES {
+    for page in 0..=MOST_BYTES / 4096 {
         write(&mut full, page * 4096, b"x");
     }
     put_back(&warm, "a", full);
