@@ -22,6 +22,10 @@
 //! Who holds slots and competes for no other, at its watermark say, keeps what it was behind
 //! by, but the pass moves on with the mean of those ready.
 //!
+//! That is not quite so yet: the mean stands still where those ready hold nothing, so who always
+//! holds something and uses less than it is due can fall behind for long, and get ahead of the
+//! others for as long later; and newcomers come back at its pass.
+//!
 //! **What nobody else wanted is free.** While nobody is ready nobody lacks anything: passes
 //! stand still, and who holds slots comes back with what it was behind or ahead by, moved on
 //! with the mean of those that hold some. So what somebody else had too much of, and went, is

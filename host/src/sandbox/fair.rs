@@ -114,16 +114,26 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Fair { future, late, meter, place: Place(turn) } = &mut *self;
+        let mut is_late = |cx: &mut Context<'_>| {
+            let is_late = late.as_mut().is_none_or(|late| Pin::new(late).poll(cx).is_ready());
+            if is_late {
+                *late = None;
+            }
+            is_late
+        };
         if !turn.has_come(cx.waker()) {
-            if late.as_mut().is_some_and(|late| Pin::new(late).poll(cx).is_pending()) {
+            if !is_late(cx) {
                 return Poll::Pending;
             }
-            *late = None;
             turn.take();
         }
         let poll = Pin::new(future).poll(&mut Context::from_waker(&turn.clone().into()));
         if poll.is_pending() {
-            turn.rest(meter.took_yield());
+            let waits = turn.rest(meter.took_yield());
+            // Polled again, it takes a core out of turn.
+            if waits && is_late(cx) {
+                cx.waker().wake_by_ref();
+            }
         } else {
             turn.leave();
         }
@@ -270,14 +280,18 @@ impl Turn {
     }
 
     /// It was polled, and is not over: it would go on if `yielded`, or sleeps unless it was
-    /// woken meanwhile.
-    fn rest(&self, yielded: bool) {
+    /// woken meanwhile. Whether it waits for a core.
+    fn rest(&self, yielded: bool) -> bool {
         let mut state = self.state();
         if !mem::take(&mut state.woken) && !yielded {
             self.give_back(&mut state, Has::Nothing);
-        } else if self.ask(&mut state) {
+            return false;
+        }
+        let has_come = self.ask(&mut state);
+        if has_come {
             state.waker.wake_by_ref();
         }
+        !has_come
     }
 
     /// It is over, or dropped.

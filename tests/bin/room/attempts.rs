@@ -467,7 +467,6 @@ pub(crate) fn every_call(first: c_long) {
     }
 }
 
-/// Descriptors beyond the three that an executor has.
 /// The account of its pages: what an executor keeps, or what whoever is free opens.
 fn page_map() -> io::Result<i32> {
     match descriptors().first() {
@@ -485,6 +484,7 @@ pub(crate) fn told_of_its_pages() -> io::Result<(bool, bool)> {
     Ok((entry[0] >> 63 == 1, frame != 0))
 }
 
+/// Descriptors beyond the three that an executor has.
 pub(crate) fn descriptors() -> Vec<usize> {
     (3..64).filter(|fd| call(libc::SYS_fcntl, &[*fd, libc::F_GETFD as usize]).is_ok()).collect()
 }

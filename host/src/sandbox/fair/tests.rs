@@ -286,6 +286,20 @@ fn whoever_is_woken_while_it_computes_goes_on() {
     assert_eq!(cores.held(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_yields_is_asked_whether_it_is_late() {
+    let cores = Cores::new(1, || ());
+    let mut a = Instance::new(&cores, "a", 1);
+    let mut b = Instance::new(&cores, "b", 1);
+    a.late.store(true, Ordering::SeqCst);
+    advance(SLICE).await;
+    assert!(a.poll(Does::Yields));
+    assert!(b.flag.was_woken(), "it is b's turn");
+    assert!(a.flag.was_woken() && a.poll(Does::Ends), "out of turn");
+    assert!(b.poll(Does::Ends));
+    assert_eq!(cores.held(), 0);
+}
+
 #[test]
 fn whoever_is_late_does_not_wait_for_its_turn() {
     let cores = Cores::new(1, || ());
