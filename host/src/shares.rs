@@ -17,25 +17,24 @@
 //! **Nobody starves.** The pass of who holds no slot stands still, that of everybody else
 //! grows, by [`START`] for each start if by nothing else.
 //!
-//! **Nobody saves up.** Who had nothing to do comes back at the lowest pass of those that are
-//! ready or hold slots, or at its own if that is higher: it is the next, and no more than that.
-//! Who holds slots and competes for no other, at its watermark say, keeps what it was behind
-//! by, but the pass moves on with the mean of those ready.
+//! **Nobody saves up.** *Progress* is the pass of a tenant that always gets what it is due: all
+//! slots are due by share to those that hold some or want some, but none gets more than its
+//! watermark, or than it wants. Whoever is not ready keeps what it is behind progress by, and
+//! gets no further behind. Who had nothing to do comes back at the lowest pass of those that
+//! are ready, or at its own if that is higher: it is the next, and no more than that.
 //!
-//! That is not quite so yet: the mean stands still where those ready hold nothing, so who always
-//! holds something and uses less than it is due can fall behind for long, and get ahead of the
-//! others for as long later; and newcomers come back at its pass.
-//!
-//! **What nobody else wanted is free.** While nobody is ready nobody lacks anything: passes
-//! stand still, and who holds slots comes back with what it was behind or ahead by, moved on
-//! with the mean of those that hold some. So what somebody else had too much of, and went, is
-//! made up for while others hold slots, at their pace; it is soon forgotten where nobody does.
+//! **What nobody else wanted is free.** While nobody is ready nobody lacks anything. Who holds
+//! slots stays as far behind or ahead of progress as it was, which moves on with the mean of
+//! them. So what somebody else had too much of, and went, is made up for while others hold
+//! slots, at their pace; it is soon forgotten where nobody does.
 //!
 //! The passes of tenants that hold slots grow while nothing happens, the faster the more they
 //! hold. So the ready ones are kept in groups that grow alike, in each of which the order
 //! stands still; only the firsts of the groups are compared. Tenants with as many slots and
-//! the same share are in one group, so those are few.
+//! the same share are in one group, so those are few. As few are the groups of those whose
+//! wishes come to as much for their share.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -65,14 +64,21 @@ pub(crate) struct Shares<K> {
     holders: BTreeSet<TenantName>,
     held_share: u64,
     ready: Ready<K>,
-    /// How far the mean of the passes has come, of whoever was ready or else held slots.
+    wishes: Wishes,
+    /// The pass of who always gets what it is due.
     progress: Pass,
-    /// How far from `progress` was who started last.
-    last: Pass,
     /// The time of the last call.
     time: Option<Instant>,
-    /// For how long somebody was ready, in nanoseconds.
-    now: Pass,
+    clock: Clock,
+}
+
+/// How long, up to now, somebody was ready.
+#[derive(Debug, Clone, Copy, Default)]
+struct Clock {
+    /// In nanoseconds.
+    contended: Pass,
+    /// How far progress came in the rest of the time.
+    free: Pass,
 }
 
 /// One tenant's.
@@ -84,10 +90,10 @@ struct Lane<K> {
     running: usize,
     /// As of `charged`.
     pass: Pass,
-    charged: Pass,
-    /// How far it was from `progress` when it was last ready, or began to hold slots; `None`
+    charged: Clock,
+    /// How far behind progress it was when it was last ready, or began to hold slots; `None`
     /// if it is ready or has nothing to do.
-    standing: Option<Pass>,
+    behind: Option<Pass>,
 }
 
 /// The lanes that are ready.
@@ -96,8 +102,13 @@ struct Ready<K> {
     /// By how fast their passes grow; then by the pass, less what it has grown since time 0,
     /// and the first key.
     groups: BTreeMap<Pass, BTreeMap<(Pass, K), TenantName>>,
-    /// Of all of them.
-    running: usize,
+}
+
+/// What those want that hold slots or wait for some: by how fast the pass of each grows if it
+/// gets all that it wants, how many slots that is for all of them, and their shares together.
+#[derive(Debug, Default)]
+struct Wishes {
+    groups: BTreeMap<Pass, (Pass, u64)>,
     share: u64,
 }
 
@@ -111,17 +122,19 @@ impl<K: Copy + Ord> Shares<K> {
             lanes: HashMap::new(),
             holders: BTreeSet::new(),
             held_share: 0,
-            ready: Ready { groups: BTreeMap::new(), running: 0, share: 0 },
+            ready: Ready { groups: BTreeMap::new() },
+            wishes: Wishes::default(),
             progress: 0,
-            last: 0,
             time: None,
-            now: 0,
+            clock: Clock::default(),
         }
     }
 
     /// Says what a tenant is due, and how many slots it may hold at once; without that its
     /// share is 1 and it may hold all of them.
     pub(crate) fn set(&mut self, tenant: &TenantName, share: u32, watermark: usize) {
+        // Who may hold all slots wants more all the same.
+        let watermark = if watermark < self.slots { watermark } else { usize::MAX };
         self.change(tenant, |lane| {
             lane.share = share.max(1);
             lane.watermark = watermark;
@@ -140,7 +153,7 @@ impl<K: Copy + Ord> Shares<K> {
         if !self.has_room() {
             return None;
         }
-        let (_, tenant) = self.ready.first(self.now + self.ahead)?;
+        let (_, tenant) = self.ready.first(self.clock.contended + self.ahead)?;
         let tenant = tenant.clone();
         self.start(&tenant, |lane| lane.waiting.pop_first())
     }
@@ -150,7 +163,7 @@ impl<K: Copy + Ord> Shares<K> {
     pub(crate) fn is_before_a_holder(&mut self, now: Instant, tenant: &TenantName) -> bool {
         self.advance(now);
         let at = |lane: &Lane<K>, slope| {
-            lane.pass_if_ready(self.now, self.progress) + slope * self.ahead
+            lane.pass_if_ready(self.clock, self.progress) + slope * self.ahead
         };
         let Some(waits) = self.lanes.get(tenant).filter(|lane| lane.is_ready()) else {
             return false;
@@ -193,35 +206,35 @@ impl<K: Copy + Ord> Shares<K> {
     fn advance(&mut self, now: Instant) {
         let passed = nanos(now.saturating_duration_since(*self.time.get_or_insert(now)));
         self.time = self.time.max(Some(now));
-        let (held, share) = match (self.ready.share, self.held_share) {
-            (0, 0) => (self.slots, 1),
-            (0, held) => (self.running, held),
-            (ready, _) => (self.ready.running, ready),
-        };
-        self.progress += passed * held as Pass * SCALE / Pass::from(share);
-        if self.ready.share > 0 {
-            self.now += passed;
+        if self.ready.any() {
+            self.clock.contended += passed;
+            self.progress += passed * self.wishes.due(self.running);
+        } else {
+            let (held, share) = match self.held_share {
+                0 => (self.slots as Pass, 1),
+                share => (self.running as Pass, share),
+            };
+            let free = passed * due(held, share);
+            self.clock.free += free;
+            self.progress += free;
         }
     }
 
     /// Gives a slot to `tenant`, for what `take` takes.
     fn start<R>(&mut self, tenant: &TenantName, take: impl FnOnce(&mut Lane<K>) -> R) -> R {
         self.running += 1;
-        let (result, pass) = self.change(tenant, |lane| {
-            let pass = lane.pass;
+        let result = self.change(tenant, |lane| {
             lane.running += 1;
             lane.pass += nanos(START) * lane.weight();
-            (take(lane), pass)
+            take(lane)
         });
-        self.last = pass - self.progress;
+        self.progress += nanos(START) * due(1, self.wishes.share);
         result
     }
 
-    /// The pass that a newcomer has at least: the lowest of those that compete or may come to.
+    /// The pass that a newcomer has at least: the lowest of those that it competes with.
     fn front(&self) -> Pass {
-        let ready = self.ready.first(self.now).map(|(pass, _)| pass);
-        let held = self.holders().map(|(_, lane)| lane.pass_if_ready(self.now, self.progress));
-        held.chain(ready).min().unwrap_or(self.progress + self.last)
+        self.ready.first(self.clock.contended).map_or(self.progress, |(pass, _)| pass)
     }
 
     fn holders(&self) -> impl Iterator<Item = (&TenantName, &Lane<K>)> {
@@ -230,21 +243,21 @@ impl<K: Copy + Ord> Shares<K> {
 
     /// The one place that changes a lane, so that all that is kept of them together fits.
     fn change<R>(&mut self, tenant: &TenantName, change: impl FnOnce(&mut Lane<K>) -> R) -> R {
-        let mut lane = self.lanes.remove(tenant).unwrap_or_else(|| Lane::new(self.slots));
+        let mut lane = self.lanes.remove(tenant).unwrap_or_else(Lane::new);
         self.leave(&lane, tenant);
-        lane.charge(self.now);
+        lane.charge(self.clock);
         if lane.is_idle() {
             lane.pass = lane.pass.max(self.front());
         }
         let was_ready = lane.is_ready();
         let result = change(&mut lane);
         if lane.is_ready() {
-            lane.pass = lane.pass_if_ready(self.now, self.progress);
-            lane.standing = None;
+            lane.pass = lane.pass_if_ready(self.clock, self.progress);
+            lane.behind = None;
         } else if lane.is_idle() {
-            lane.standing = None;
-        } else if was_ready || lane.standing.is_none() {
-            lane.standing = Some(lane.pass - self.progress);
+            lane.behind = None;
+        } else if was_ready || lane.behind.is_none() {
+            lane.behind = Some((self.progress - lane.pass).max(0));
         }
         self.enter(&lane, tenant);
         self.lanes.insert(tenant.clone(), lane);
@@ -253,6 +266,7 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn enter(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.insert(lane, tenant);
+        self.wishes.insert(lane);
         if lane.running > 0 {
             self.held_share += u64::from(lane.share);
             self.holders.insert(tenant.clone());
@@ -261,6 +275,7 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn leave(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.remove(lane);
+        self.wishes.remove(lane);
         if lane.running > 0 {
             self.held_share -= u64::from(lane.share);
             self.holders.remove(tenant);
@@ -269,15 +284,15 @@ impl<K: Copy + Ord> Shares<K> {
 }
 
 impl<K: Copy + Ord> Lane<K> {
-    fn new(watermark: usize) -> Lane<K> {
+    fn new() -> Lane<K> {
         Lane {
             share: 1,
-            watermark,
+            watermark: usize::MAX,
             waiting: BTreeSet::new(),
             running: 0,
             pass: 0,
-            charged: 0,
-            standing: None,
+            charged: Clock::default(),
+            behind: None,
         }
     }
 
@@ -300,14 +315,25 @@ impl<K: Copy + Ord> Lane<K> {
         self.waiting.is_empty() && self.running == 0
     }
 
-    /// The pass that it has, or would have if it were ready.
-    fn pass_if_ready(&self, now: Pass, progress: Pass) -> Pass {
-        let pass = self.pass + self.slope() * (now - self.charged);
-        self.standing.map_or(pass, |standing| pass.max(progress + standing))
+    /// How many slots it would hold if there were enough.
+    fn wish(&self) -> Pass {
+        let wish = if self.waiting.is_empty() { 0 } else { self.watermark };
+        self.running.max(wish) as Pass
     }
 
-    fn charge(&mut self, now: Pass) {
-        self.pass += self.slope() * (now - self.charged);
+    /// The pass that it has, or would have if it were ready.
+    fn pass_if_ready(&self, now: Clock, progress: Pass) -> Pass {
+        let pass = self.pass_at(now);
+        self.behind.map_or(pass, |behind| pass.max(progress - behind))
+    }
+
+    fn pass_at(&self, now: Clock) -> Pass {
+        let free = if self.running > 0 { now.free - self.charged.free } else { 0 };
+        self.pass + self.slope() * (now.contended - self.charged.contended) + free
+    }
+
+    fn charge(&mut self, now: Clock) {
+        self.pass = self.pass_at(now);
         self.charged = now;
     }
 
@@ -315,16 +341,18 @@ impl<K: Copy + Ord> Lane<K> {
     fn place(&self) -> Option<(Pass, (Pass, K))> {
         let first = self.waiting.first().filter(|_| self.is_ready())?;
         let slope = self.slope();
-        Some((slope, (self.pass - slope * self.charged, *first)))
+        Some((slope, (self.pass - slope * self.charged.contended, *first)))
     }
 }
 
 impl<K: Copy + Ord> Ready<K> {
+    fn any(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
     fn insert(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         if let Some((slope, place)) = lane.place() {
             self.groups.entry(slope).or_default().insert(place, tenant.clone());
-            self.running += lane.running;
-            self.share += u64::from(lane.share);
         }
     }
 
@@ -336,8 +364,6 @@ impl<K: Copy + Ord> Ready<K> {
                     self.groups.remove(&slope);
                 }
             }
-            self.running -= lane.running;
-            self.share -= u64::from(lane.share);
         }
     }
 
@@ -349,6 +375,52 @@ impl<K: Copy + Ord> Ready<K> {
         });
         firsts.min().map(|(pass, _, tenant)| (pass, tenant))
     }
+}
+
+impl Wishes {
+    fn insert<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
+        if !lane.is_idle() {
+            let wish = lane.wish();
+            let (slots, share) = self.groups.entry(wish * lane.weight()).or_default();
+            *slots += wish;
+            *share += u64::from(lane.share);
+            self.share += u64::from(lane.share);
+        }
+    }
+
+    fn remove<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
+        if lane.is_idle() {
+            return;
+        }
+        let wish = lane.wish();
+        self.share -= u64::from(lane.share);
+        if let Entry::Occupied(mut group) = self.groups.entry(wish * lane.weight()) {
+            let (slots, share) = group.get_mut();
+            *slots -= wish;
+            *share -= u64::from(lane.share);
+            if *share == 0 {
+                group.remove();
+            }
+        }
+    }
+
+    /// What progress makes in a nanosecond if that many slots are held, and more are wanted.
+    fn due(&self, running: usize) -> Pass {
+        let (mut slots, mut shares) = (running as Pass, self.share);
+        for (full, (wish, share)) in &self.groups {
+            if *wish >= slots || *full > due(slots, shares) {
+                break;
+            }
+            slots -= wish;
+            shares -= share;
+        }
+        due(slots, shares)
+    }
+}
+
+/// How fast the pass grows of those that hold so many slots, if each has by its share.
+fn due(slots: Pass, shares: u64) -> Pass {
+    slots * SCALE / Pass::from(shares)
 }
 
 fn nanos(duration: Duration) -> Pass {

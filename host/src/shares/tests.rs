@@ -297,6 +297,35 @@ proptest! {
         prop_assert!(world.tenants.iter().all(|tenant| tenant.waiting == 0));
     }
 
+    /// However the others come and go, over and over.
+    #[test]
+    fn whoever_always_wants_more_gets_its_share_at_least(
+        slots in 1..5usize,
+        specs in vec(spec(prop_oneof![Just(ANY), 1..5usize]), 2..5),
+        pattern in vec((0..5usize, 1..20usize, 0..4000u64), 1..20),
+    ) {
+        let mut world = World::new(slots, specs);
+        world.specs[0].watermark = ANY;
+        world.shares.set(&name(0), world.specs[0].share, ANY);
+        world.flood(0);
+        world.start();
+        let shares: u32 = world.specs.iter().map(|spec| spec.share).sum();
+        for _ in 0..100 {
+            for (tenant, count, gap) in &pattern {
+                let tenant = 1 + tenant % (world.specs.len() - 1);
+                if world.tenants[tenant].waiting < 40 {
+                    (0..*count).for_each(|_| world.push(tenant));
+                }
+                world.start();
+                world.run(Duration::from_millis(*gap));
+            }
+            let all: f64 = (0..world.specs.len()).map(|tenant| world.used(tenant)).sum();
+            let due = f64::from(world.specs[0].share) / f64::from(shares) * all;
+            let may = f64::from(world.specs[0].share) * world.bound();
+            prop_assert!(world.used(0) >= due - may, "{} of {due}: {:?}", world.used(0), world.specs);
+        }
+    }
+
     #[test]
     fn a_newcomer_goes_before_all_who_hold_a_slot(
         slots in 1..9usize,
@@ -405,6 +434,86 @@ fn tenants_of_one_slot_each_take_turns_by_time() {
         let used = world.used(tenant);
         assert!((used - 120.0).abs() < 10.0, "{used} of 120 seconds");
     }
+}
+
+#[test]
+fn few_short_tasks_get_their_share_beside_many_long_ones() {
+    // All of one slot each, and of the short ones fewer than slots.
+    let spec = |millis| Spec { durations: vec![Duration::from_millis(millis)], ..seconds(1, 1, 0) };
+    let mut world = World::flooded(4, [10, 10, 10, 5000, 5000, 5000, 5000].map(spec).into());
+    world.run(Duration::from_secs(300));
+    world.check_due().expect("each its due");
+}
+
+/// One that waited long for its slot is behind by that, and keeps the slot for long. What it
+/// is behind by is its own.
+#[test]
+fn nobody_inherits_what_somebody_else_is_behind_by() {
+    let specs = [200, 200, 100_000, 1].map(|duration| seconds(1, ANY, duration));
+    let mut world = World::new(8, specs.into());
+    world.flood(0);
+    world.flood(1);
+    world.start();
+    world.run(Duration::from_secs(10));
+    world.push(2);
+    for tenant in [0, 1] {
+        world.specs[tenant] = seconds(1, ANY, 1);
+    }
+    world.run(Duration::from_secs(1000));
+    assert_eq!(world.tenants[2].running, 1);
+    // Another comes again and again, and wants what it can get for a minute.
+    for _ in 0..10 {
+        world.tenants.iter_mut().for_each(|tenant| tenant.used = Duration::ZERO);
+        world.flood(3);
+        world.run(Duration::from_secs(60));
+        let [first, second, newcomer] = [0, 1, 3].map(|tenant| world.used(tenant));
+        assert!(first.min(second) >= 0.9 * newcomer, "{first}, {second}, newcomer {newcomer}");
+        world.tenants[3].floods = false;
+        world.run(Duration::from_secs(60));
+    }
+}
+
+/// One of more tenants than slots always has something running, but less than it is due.
+#[test]
+fn who_uses_less_than_it_is_due_saves_nothing_up() {
+    for (slots, share, watermark) in [(4, 1, 1), (4, 10, 1), (2, 30, 1), (4, 5, 2)] {
+        let mut specs = vec![seconds(share, watermark, 1)];
+        specs.extend(vec![seconds(1, 1, 1); 10]);
+        let mut world = World::flooded(slots, specs);
+        world.run(Duration::from_secs(2000));
+        // From now on it takes what it gets.
+        let before = (0..=10).map(|tenant| world.used(tenant)).collect::<Vec<_>>();
+        world.specs[0].watermark = ANY;
+        world.shares.set(&name(0), share, ANY);
+        world.flood(0);
+        world.run(Duration::from_secs(100));
+        for tenant in 1..=10 {
+            let got = world.used(tenant) - before[tenant];
+            let due = 100.0 * slots as f64 / f64::from(share + 10);
+            let off = 2.0 * (world.specs[0].durations[0] + AHEAD).as_secs_f64();
+            assert!(got >= 0.9 * due - off, "{got} of {due}: {slots} slots, share {share}");
+        }
+    }
+}
+
+/// One has both slots while another waits, and keeps one while nobody does.
+#[test]
+fn what_is_free_does_not_pay_for_what_was_not() {
+    let both = Spec { durations: [10, 31].map(Duration::from_secs).into(), ..seconds(1, ANY, 0) };
+    let mut world = World::new(2, vec![both, seconds(1, ANY, 1)]);
+    world.push(0);
+    world.push(0);
+    world.start();
+    world.push(1);
+    world.run(Duration::from_secs(32));
+    world.specs[0] = seconds(1, ANY, 1);
+    world.tenants = vec![Tenant::default(); 2];
+    world.flood(1);
+    world.flood(0);
+    world.start();
+    world.run(Duration::from_secs(60));
+    let more = world.used(1) - world.used(0);
+    assert!((6.0..14.0).contains(&more), "{more} more than the other, of 10");
 }
 
 #[test]
