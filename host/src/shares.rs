@@ -357,12 +357,12 @@ impl<K: Copy + Ord> Ready<K> {
     }
 
     fn remove(&mut self, lane: &Lane<K>) {
-        if let Some((slope, place)) = lane.place() {
-            if let Some(group) = self.groups.get_mut(&slope) {
-                group.remove(&place);
-                if group.is_empty() {
-                    self.groups.remove(&slope);
-                }
+        if let Some((slope, place)) = lane.place()
+            && let Entry::Occupied(mut group) = self.groups.entry(slope)
+        {
+            group.get_mut().remove(&place);
+            if group.get().is_empty() {
+                group.remove();
             }
         }
     }

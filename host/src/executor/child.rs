@@ -12,10 +12,11 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::lockdown::{self, Entered, LockdownError, Walls};
+use super::outlet::{Outlet, outlet};
 use super::runs::Runs;
 use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
@@ -79,9 +80,9 @@ fn live() -> Result<(), Failure> {
         };
         write.write_all(&wire::frame(&first)).await?;
         let Some(sandbox) = sandbox else { return Ok(()) };
-        let (to, messages) = mpsc::channel(wire::unwritten(hello.instances));
+        let (to, rest) = outlet(write, wire::unwritten(hello.instances));
         let room = Room { sandbox, runs: Arc::default(), to };
-        tokio::spawn(wire::write_all(write, messages));
+        tokio::spawn(rest.write());
         Ok(room.serve(from).await?)
     })
 }
@@ -100,13 +101,11 @@ fn set_up(hello: Hello, code: File, mut entered: Entered) -> Result<(Walls, Sand
     Ok((walls, sandbox))
 }
 
-type Messages = mpsc::Sender<FromExecutor>;
-
 /// What an executor holds.
 struct Room {
     sandbox: Sandbox,
     runs: Arc<Runs<Run>>,
-    to: Messages,
+    to: Outlet,
 }
 
 struct Run {
@@ -148,7 +147,7 @@ impl Room {
             runs.lock().remove(&id);
             // There is room: the daemon hands out no more runs than there are instances. So it
             // fails only if the daemon is gone, and then nobody needs it.
-            let _ = to.try_send(FromExecutor::Ended(id, Box::new(Ended::new(report))));
+            let _ = to.send(&FromExecutor::Ended(id, Box::new(Ended::new(report))));
         });
     }
 }
@@ -157,7 +156,7 @@ impl Room {
 struct Caller {
     id: RunId,
     runs: Arc<Runs<Run>>,
-    to: Messages,
+    to: Outlet,
 }
 
 impl Calls for Caller {
@@ -166,7 +165,7 @@ impl Calls for Caller {
         if let Some(run) = self.runs.lock().get_mut(&self.id) {
             run.answer = Some(sender);
         }
-        let _ = self.to.try_send(FromExecutor::Call(self.id, request));
+        let _ = self.to.send(&FromExecutor::Call(self.id, request));
         // Without a daemon this process ends, before anything notices.
         Box::pin(async move { answer.await.unwrap_or_default() })
     }

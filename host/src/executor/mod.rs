@@ -6,6 +6,7 @@
 
 mod child;
 pub mod lockdown;
+mod outlet;
 mod pool;
 mod process;
 mod runs;

@@ -18,13 +18,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lockdown::Walls;
+use super::outlet::{Outlet, Rest, Unsent, outlet};
 use super::runs::Runs;
 use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::config::{Limits, Wall};
@@ -58,7 +58,6 @@ pub enum StartError {
     Wall { wall: Wall, why: String },
 }
 
-type Jobs = mpsc::Receiver<ToExecutor>;
 type Tail = JoinHandle<String>;
 
 /// How much an executor does at once.
@@ -78,7 +77,7 @@ pub(super) struct Process {
     /// How many runs it has room for.
     instances: usize,
     /// Bounded: an executor can end runs, and ask for more, without reading a word.
-    to: mpsc::Sender<ToExecutor>,
+    to: Outlet,
     /// Whoever waits for one is told when it is over.
     runs: Runs<Run>,
     next_run: AtomicU64,
@@ -126,8 +125,7 @@ pub(super) struct Watch {
     child: Child,
     last_words: Tail,
     read: OwnedReadHalf,
-    write: OwnedWriteHalf,
-    jobs: Jobs,
+    rest: Rest,
     process: Watched,
     longest: u64,
 }
@@ -195,22 +193,15 @@ impl Process {
                 return Err(StartError::NotReady(format!("it {how}: {last_words}")));
             }
         };
-        let (process, jobs) = Process::new(pid, walls, instances);
-        let watch = Watch {
-            child,
-            last_words,
-            read,
-            write,
-            jobs,
-            process: Watched(process.clone()),
-            longest,
-        };
+        let (process, rest) = Process::new(pid, walls, instances, write);
+        let watch =
+            Watch { child, last_words, read, rest, process: Watched(process.clone()), longest };
         Ok((process, watch))
     }
 
     /// One of which nothing is known yet, and what is to be written to it.
-    fn new(pid: u32, walls: Walls, instances: u32) -> (Arc<Process>, Jobs) {
-        let (to, jobs) = mpsc::channel(wire::unwritten(instances));
+    fn new(pid: u32, walls: Walls, instances: u32, write: OwnedWriteHalf) -> (Arc<Process>, Rest) {
+        let (to, rest) = outlet(write, wire::unwritten(instances));
         let process = Process {
             pid,
             walls,
@@ -222,7 +213,7 @@ impl Process {
             fault: OnceLock::new(),
             death: OnceLock::new(),
         };
-        (Arc::new(process), jobs)
+        (Arc::new(process), rest)
     }
 
     /// Hands it a job, unless it is dead or has no room. The run counts until it is known to
@@ -251,8 +242,9 @@ impl Process {
             }
             runs.insert(id, run);
         }
-        match self.tell(ToExecutor::Run(id, job)) {
-            Err(ToExecutor::Run(_, job)) => {
+        let message = ToExecutor::Run(id, job);
+        match (self.tell(&message), message) {
+            (Err(_), ToExecutor::Run(_, job)) => {
                 self.runs.lock().remove(&id);
                 Err(job)
             }
@@ -260,16 +252,14 @@ impl Process {
         }
     }
 
-    /// Has a message written to it, unless it is dead; gives it back if so. One that does
-    /// not listen is as good as dead.
-    fn tell(&self, message: ToExecutor) -> Result<(), ToExecutor> {
-        self.to.try_send(message).map_err(|error| match error {
-            TrySendError::Closed(message) => message,
-            TrySendError::Full(message) => {
-                self.end("does not listen");
-                message
-            }
-        })
+    /// Has a message written to it, unless it is dead. One that does not listen is as good as
+    /// dead.
+    fn tell(&self, message: &ToExecutor) -> Result<(), Unsent> {
+        let sent = self.to.send(message);
+        if sent == Err(Unsent::Full) {
+            self.end("does not listen");
+        }
+        sent
     }
 
     /// Ends it, for the reason that finishes the sentence "its executor …".
@@ -320,7 +310,7 @@ impl Process {
             // Before it can know the answer, and ask again.
             run.call = None;
             // If it is dead, its runs end.
-            let _ = process.tell(ToExecutor::Answer(id, answer));
+            let _ = process.tell(&ToExecutor::Answer(id, answer));
         });
         run.call = Some(Call(call.abort_handle()));
         Ok(())
@@ -343,7 +333,7 @@ impl Running {
     /// Has it end before its time.
     pub(super) fn stop(&self) {
         // If the executor is dead, so is the run.
-        let _ = self.process.tell(ToExecutor::Stop(self.id));
+        let _ = self.process.tell(&ToExecutor::Stop(self.id));
     }
 }
 
@@ -351,7 +341,7 @@ impl Watch {
     /// Talks with the executor until it is dead, and makes sure that it is. Its runs are
     /// over then.
     pub(super) async fn ended(self) -> Death {
-        let Watch { mut child, last_words, read, write, jobs, process, longest } = self;
+        let Watch { mut child, last_words, read, rest, process, longest } = self;
         let process = &process.0;
         // Not cancel-safe, none of them, and none is gone on with.
         let broken = tokio::select! {
@@ -360,7 +350,7 @@ impl Watch {
                 ReadError::Io(error) => format!("cannot be heard: {error}"),
             }),
             // It closes its end as it dies: how it died says more.
-            _ = wire::write_all(write, jobs) => None,
+            _ = rest.write() => None,
             () = process.kill.cancelled() => {
                 process.fault.get().map(|&fault| fault.to_owned())
             }

@@ -10,9 +10,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufWriter};
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc::Receiver;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::lockdown::Walls;
 use crate::config::Limits;
@@ -26,7 +24,7 @@ pub(super) const VERSION: u32 = 1;
 /// Room in a message for all but what the limits bound.
 const OVERHEAD: u64 = 64 << 10;
 
-/// Buffer of each direction, in bytes.
+/// Buffer for what is read, in bytes.
 pub(super) const BUFFER: usize = 64 << 10;
 
 /// Bytes that are read before the claimed rest of a frame is believed in.
@@ -167,23 +165,6 @@ pub(super) async fn read<M: DeserializeOwned>(
 /// its end. That one has no call open before all of them were read.
 pub(super) fn unwritten(instances: u32) -> usize {
     4 * (instances as usize).max(1)
-}
-
-/// Writes messages as they come, until there are no more to come.
-pub(super) async fn write_all<M: Serialize>(
-    to: OwnedWriteHalf,
-    mut messages: Receiver<M>,
-) -> io::Result<()> {
-    let mut to = BufWriter::with_capacity(BUFFER, to);
-    while let Some(message) = messages.recv().await {
-        to.write_all(&frame(&message)).await?;
-        // What else there is goes with it.
-        while let Ok(message) = messages.try_recv() {
-            to.write_all(&frame(&message)).await?;
-        }
-        to.flush().await?;
-    }
-    Ok(())
 }
 
 /// The longest message of an executor whose jobs have these limits.

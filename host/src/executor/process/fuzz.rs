@@ -21,24 +21,26 @@ pub async fn hear(
     calls: Arc<dyn Calls>,
 ) -> std::io::Result<Heard> {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
-    let (process, mut written) = Process::new(0, walls, jobs.len() as u32);
+    let (ours, theirs) = UnixStream::pair()?;
+    let (read, write) = ours.into_split();
+    let (process, rest) = Process::new(0, walls, jobs.len() as u32, write);
     let run = |job: &Job| process.run(Box::new(job.clone()), calls.clone()).ok();
     let mut running: Vec<_> = jobs.iter().filter_map(run).collect();
     let limits: Vec<_> = jobs.iter().map(|job| job.limits).collect();
-    let (ours, mut theirs) = UnixStream::pair()?;
-    let (read, _write) = ours.into_split();
+    let (mut told, mut says) = theirs.into_split();
     let executor = async {
+        let mut told = async || wire::read::<ToExecutor>(&mut told, u64::MAX).await.ok().flatten();
         for piece in said {
             // The daemon may have hung up.
-            let _ = theirs.write_all(piece).await;
+            let _ = says.write_all(piece).await;
             let message = piece.get(4..).map(postcard::from_bytes::<FromExecutor>);
             let mut waits = patient && matches!(message, Some(Ok(FromExecutor::Call(..))));
             while waits {
-                waits = !matches!(written.recv().await, Some(ToExecutor::Answer(..)));
+                waits = !matches!(told().await, None | Some(ToExecutor::Answer(..)));
             }
         }
-        let _ = theirs.shutdown().await;
-        while written.recv().await.is_some() {}
+        let _ = says.shutdown().await;
+        while told().await.is_some() {}
     };
     let broken = tokio::select! {
         heard = listen(read, &process, wire::longest_message(&limits)) => match heard {
@@ -46,6 +48,7 @@ pub async fn hear(
             Err(ReadError::Io(_)) | Ok(()) => None,
         },
         () = executor => None,
+        _ = rest.write() => None,
         () = process.kill.cancelled() => process.fault.get().map(|&fault| fault.to_owned()),
     };
     drop(Watched(process.clone()));

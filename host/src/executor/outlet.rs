@@ -1,0 +1,178 @@
+//! The writing end of the wire. Whoever sends a message writes it, if the socket takes it at
+//! once: to hand it to another thread costs more than to write it. A task writes the rest.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use super::wire;
+
+/// Sends messages, in the order in which they are sent. Never waits.
+#[derive(Clone)]
+pub(super) struct Outlet(Arc<Shared>);
+
+/// Writes what the socket did not take at once. Once it is dropped nothing can be sent.
+pub(super) struct Rest(Arc<Shared>);
+
+/// A message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// As many as may are waiting to be written.
+    Full,
+    /// Nothing is written any more.
+    Closed,
+}
+
+struct Shared {
+    socket: OwnedWriteHalf,
+    waiting: Mutex<Waiting>,
+    /// There is something to write again.
+    changed: Notify,
+}
+
+struct Waiting {
+    /// Whole frames, but for the first. That one stays while it is being written, so that
+    /// nothing overtakes it.
+    frames: VecDeque<Vec<u8>>,
+    most: usize,
+    closed: bool,
+}
+
+/// Lets at most `most` messages wait.
+pub(super) fn outlet(socket: OwnedWriteHalf, most: usize) -> (Outlet, Rest) {
+    let waiting = Mutex::new(Waiting { frames: VecDeque::new(), most, closed: false });
+    let shared = Arc::new(Shared { socket, waiting, changed: Notify::new() });
+    (Outlet(shared.clone()), Rest(shared))
+}
+
+impl Outlet {
+    pub(super) fn send(&self, message: &impl Serialize) -> Result<(), Unsent> {
+        let mut frame = wire::frame(message);
+        let mut waiting = self.0.waiting();
+        if waiting.closed {
+            return Err(Unsent::Closed);
+        }
+        if waiting.frames.len() >= waiting.most {
+            return Err(Unsent::Full);
+        }
+        if waiting.frames.is_empty() {
+            // If it fails, it fails again for who writes the rest, who then says so.
+            let written = self.0.socket.try_write(&frame).unwrap_or(0);
+            if written == frame.len() {
+                return Ok(());
+            }
+            frame.drain(..written);
+        }
+        waiting.frames.push_back(frame);
+        drop(waiting);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Whether nothing can be sent any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.waiting().closed
+    }
+}
+
+impl Rest {
+    /// Goes on until the socket fails.
+    pub(super) async fn write(self) -> io::Error {
+        loop {
+            let frame = self.0.waiting().frames.front_mut().map(std::mem::take);
+            let Some(frame) = frame else {
+                self.0.changed.notified().await;
+                continue;
+            };
+            if let Err(error) = self.0.write(&frame).await {
+                return error;
+            }
+            self.0.waiting().frames.pop_front();
+        }
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.0.waiting().closed = true;
+    }
+}
+
+impl Shared {
+    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.socket.writable().await?;
+            match self.socket.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it holds the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// More than a socket takes at once.
+    const LONG: usize = 3 << 20;
+
+    #[tokio::test]
+    async fn what_is_sent_comes_whole_and_in_order() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let (to, rest) = outlet(ours.into_split().1, 100);
+        let writes = tokio::spawn(rest.write());
+        let messages = || (0..40u8).map(|i| vec![i; if i % 10 == 3 { LONG } else { 5 }]);
+        for message in messages() {
+            assert_eq!(to.send(&message), Ok(()));
+        }
+        for message in messages() {
+            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
+            assert!(read == Some(message));
+            // Some while others wait, and some while none does.
+            to.send(&vec![0u8; 5]).expect("room");
+        }
+        for _ in 0..40 {
+            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
+            assert_eq!(read, Some(vec![0; 5]));
+        }
+        assert!(!to.is_closed());
+        drop(theirs);
+        // The first that is sent after the end is the first to notice.
+        to.send(&0).expect("nobody knows yet");
+        let error = writes.await.expect("no panic");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(to.is_closed());
+        assert_eq!(to.send(&0), Err(Unsent::Closed));
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_may() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let (to, rest) = outlet(ours.into_split().1, 2);
+        let writes = tokio::spawn(rest.write());
+        let message = vec![1u8; LONG];
+        for result in [Ok(()), Ok(()), Err(Unsent::Full)] {
+            assert_eq!(to.send(&message), result);
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..2 {
+            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
+            assert!(read.as_ref() == Some(&message));
+        }
+        writes.abort();
+    }
+}
