@@ -2,21 +2,19 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
+use tokio::io::BufReader;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::ends::{Inlet, Outlet, ends};
 use super::lockdown::{self, Entered, LockdownError, Walls};
-use super::outlet::{Outlet, outlet};
 use super::runs::Runs;
 use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
@@ -59,15 +57,16 @@ fn live() -> Result<(), Failure> {
     let io = |source: rustix::io::Errno| std::io::Error::from(source);
     let socket = rustix::io::dup(rustix::stdio::stdin()).map_err(io)?;
     let code = rustix::io::dup(rustix::stdio::stdout()).map_err(io)?;
-    let socket = StdUnixStream::from(socket);
+    let socket = UnixStream::from(socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    socket.set_nonblocking(true)?;
     runtime.block_on(async move {
         // A service manager, or a terminal, tells all processes at once: it is the daemon
         // that heeds it, and lets tasks end. Who listens is not ended by default.
         let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let _unheeded = heard.map(signal);
-        let (read, mut write) = UnixStream::from_std(socket)?.into_split();
+        // The daemon hands out no more runs than there are instances, and each has one call
+        // open at most: that bounds what waits.
+        let (read, to, rest) = ends(socket, usize::MAX)?;
         let mut from = BufReader::with_capacity(wire::BUFFER, read);
         let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {
             return Err(Breach::OutOfTurn.into());
@@ -78,9 +77,9 @@ fn live() -> Result<(), Failure> {
             }
             Err(why) => (FromExecutor::Failed(why), None),
         };
-        write.write_all(&wire::frame(&first)).await?;
+        // Short enough for the socket to take it at once; if it fails, nobody is there.
+        let _ = to.send(&first);
         let Some(sandbox) = sandbox else { return Ok(()) };
-        let (to, rest) = outlet(write, wire::unwritten(hello.instances));
         let room = Room { sandbox, runs: Arc::default(), to };
         tokio::spawn(rest.write());
         Ok(room.serve(from).await?)
@@ -116,7 +115,7 @@ struct Run {
 
 impl Room {
     /// Does as it is told, until the daemon is gone.
-    async fn serve(self, mut from: BufReader<OwnedReadHalf>) -> Result<(), ReadError> {
+    async fn serve(self, mut from: BufReader<Inlet>) -> Result<(), ReadError> {
         while let Some(message) = wire::read(&mut from, u64::MAX).await? {
             match message {
                 ToExecutor::Hello(_) => return Err(Breach::OutOfTurn.into()),
@@ -145,8 +144,7 @@ impl Room {
         let calls = Arc::new(Caller { id, runs: runs.clone(), to: to.clone() });
         self.sandbox.spawn(job, calls, stop, move |report| {
             runs.lock().remove(&id);
-            // There is room: the daemon hands out no more runs than there are instances. So it
-            // fails only if the daemon is gone, and then nobody needs it.
+            // It fails only if the daemon is gone, and then nobody needs it.
             let _ = to.send(&FromExecutor::Ended(id, Box::new(Ended::new(report))));
         });
     }

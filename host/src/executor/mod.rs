@@ -5,8 +5,8 @@
 //! a task, `process` is one as the daemon sees it, and [`Executors`] are all of a node.
 
 mod child;
+mod ends;
 pub mod lockdown;
-mod outlet;
 mod pool;
 mod process;
 mod runs;

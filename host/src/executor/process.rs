@@ -7,6 +7,7 @@ pub mod fuzz;
 mod tests;
 
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -14,17 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::ends::{Inlet, Outlet, Rest, Unsent, ends};
 use super::lockdown::Walls;
-use super::outlet::{Outlet, Rest, Unsent, outlet};
 use super::runs::Runs;
 use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::config::{Limits, Wall};
@@ -124,7 +123,7 @@ pub(super) struct Death {
 pub(super) struct Watch {
     child: Child,
     last_words: Tail,
-    read: OwnedReadHalf,
+    read: Inlet,
     rest: Rest,
     process: Watched,
     longest: u64,
@@ -155,8 +154,7 @@ impl Process {
         memory: u64,
         longest: u64,
     ) -> Result<(Arc<Process>, Watch), StartError> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
+        let (ours, theirs) = UnixStream::pair()?;
         // The kernel kills it when this thread ends, so this must be one of the runtime's own,
         // which last; `clippy.toml` keeps them from being given away.
         let mut child = Command::new(program)
@@ -169,13 +167,12 @@ impl Process {
             .spawn()?;
         let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
         let pid = child.id().unwrap_or_default();
-        let (mut read, mut write) = UnixStream::from_std(ours)?.into_split();
+        let (mut read, to, rest) = ends(ours, wire::unwritten(instances))?;
         let hello = Hello { version: wire::VERSION, threads, instances, memory };
-        let greeting = async {
-            write.write_all(&wire::frame(&ToExecutor::Hello(hello))).await?;
-            wire::read::<FromExecutor>(&mut read, longest).await
-        };
-        let walls = match timeout(READY_LIMIT, greeting).await {
+        // Short enough for the socket to take it at once; if it fails, so does reading.
+        let _ = to.send(&ToExecutor::Hello(hello));
+        let answer = wire::read::<FromExecutor>(&mut read, longest);
+        let walls = match timeout(READY_LIMIT, answer).await {
             Ok(Ok(Some(FromExecutor::Ready { version: wire::VERSION, walls }))) => walls,
             Ok(Ok(Some(FromExecutor::Failed(why)))) => return Err(StartError::Failed(why)),
             answer => {
@@ -193,16 +190,15 @@ impl Process {
                 return Err(StartError::NotReady(format!("it {how}: {last_words}")));
             }
         };
-        let (process, rest) = Process::new(pid, walls, instances, write);
+        let process = Process::new(pid, walls, instances, to);
         let watch =
             Watch { child, last_words, read, rest, process: Watched(process.clone()), longest };
         Ok((process, watch))
     }
 
-    /// One of which nothing is known yet, and what is to be written to it.
-    fn new(pid: u32, walls: Walls, instances: u32, write: OwnedWriteHalf) -> (Arc<Process>, Rest) {
-        let (to, rest) = outlet(write, wire::unwritten(instances));
-        let process = Process {
+    /// One that was not told anything yet.
+    fn new(pid: u32, walls: Walls, instances: u32, to: Outlet) -> Arc<Process> {
+        Arc::new(Process {
             pid,
             walls,
             instances: instances as usize,
@@ -212,8 +208,7 @@ impl Process {
             kill: CancellationToken::new(),
             fault: OnceLock::new(),
             death: OnceLock::new(),
-        };
-        (Arc::new(process), rest)
+        })
     }
 
     /// Hands it a job, unless it is dead or has no room. The run counts until it is known to
@@ -362,11 +357,7 @@ impl Watch {
     }
 }
 
-async fn listen(
-    read: OwnedReadHalf,
-    process: &Arc<Process>,
-    longest: u64,
-) -> Result<(), ReadError> {
+async fn listen(read: Inlet, process: &Arc<Process>, longest: u64) -> Result<(), ReadError> {
     let mut from = BufReader::with_capacity(wire::BUFFER, read);
     while let Some(message) = wire::read(&mut from, longest).await? {
         process.take(message)?;

@@ -1,5 +1,7 @@
 //! Lets `tests/fuzz` reach what is private here. In no other build.
 
+use tokio::io::AsyncWriteExt;
+
 use super::*;
 use crate::executor::lockdown::Applied;
 use crate::executor::wire::Ended;
@@ -22,12 +24,13 @@ pub async fn hear(
 ) -> std::io::Result<Heard> {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
     let (ours, theirs) = UnixStream::pair()?;
-    let (read, write) = ours.into_split();
-    let (process, rest) = Process::new(0, walls, jobs.len() as u32, write);
+    let (read, to, rest) = ends(ours, wire::unwritten(jobs.len() as u32))?;
+    let process = Process::new(0, walls, jobs.len() as u32, to);
     let run = |job: &Job| process.run(Box::new(job.clone()), calls.clone()).ok();
     let mut running: Vec<_> = jobs.iter().filter_map(run).collect();
     let limits: Vec<_> = jobs.iter().map(|job| job.limits).collect();
-    let (mut told, mut says) = theirs.into_split();
+    theirs.set_nonblocking(true)?;
+    let (mut told, mut says) = tokio::net::UnixStream::from_std(theirs)?.into_split();
     let executor = async {
         let mut told = async || wire::read::<ToExecutor>(&mut told, u64::MAX).await.ok().flatten();
         for piece in said {

@@ -10,14 +10,15 @@ use crate::sandbox::tests::job;
 const INSTANCES: u32 = 2;
 
 /// An executor that nobody started, and its end of the wire.
-fn process() -> (Arc<Process>, Rest, UnixStream) {
+fn process() -> (Arc<Process>, Rest, Inlet) {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let (process, rest) = Process::new(0, walls, INSTANCES, ours.into_split().1);
-    (process, rest, theirs)
+    let (_, to, rest) = ends(ours, wire::unwritten(INSTANCES)).expect("an end");
+    let (theirs, ..) = ends(theirs, 0).expect("an end");
+    (Process::new(0, walls, INSTANCES, to), rest, theirs)
 }
 
-async fn next(theirs: &mut UnixStream) -> ToExecutor {
+async fn next(theirs: &mut Inlet) -> ToExecutor {
     wire::read(theirs, u64::MAX).await.expect("whole").expect("a message")
 }
 

@@ -1,15 +1,25 @@
-//! The writing end of the wire. Whoever sends a message writes it, if the socket takes it at
-//! once: to hand it to another thread costs more than to write it. A task writes the rest.
+//! One end of the wire. Whoever sends a message writes it, if the socket takes it at once: to
+//! hand it to another thread costs more than to write it. A task writes the rest.
+//!
+//! Tokio's own sockets wake their task as well whenever the other end has read something, and
+//! could be written to once more. That happens with every message, and is of use only while
+//! something waits to be written. The ends of its pipes wait for one thing only, and take any
+//! descriptor.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 use super::wire;
+
+/// What comes from the other end.
+pub(super) type Inlet = pipe::Receiver;
 
 /// Sends messages, in the order in which they are sent. Never waits.
 #[derive(Clone)]
@@ -28,7 +38,8 @@ pub(super) enum Unsent {
 }
 
 struct Shared {
-    socket: OwnedWriteHalf,
+    /// Does not block.
+    socket: UnixStream,
     waiting: Mutex<Waiting>,
     /// There is something to write again.
     changed: Notify,
@@ -42,11 +53,14 @@ struct Waiting {
     closed: bool,
 }
 
-/// Lets at most `most` messages wait.
-pub(super) fn outlet(socket: OwnedWriteHalf, most: usize) -> (Outlet, Rest) {
+/// The end that `socket` is. At most `most` messages wait to be written.
+pub(super) fn ends(socket: UnixStream, most: usize) -> io::Result<(Inlet, Outlet, Rest)> {
+    socket.set_nonblocking(true)?;
     let waiting = Mutex::new(Waiting { frames: VecDeque::new(), most, closed: false });
-    let shared = Arc::new(Shared { socket, waiting, changed: Notify::new() });
-    (Outlet(shared.clone()), Rest(shared))
+    let shared = Shared { socket: socket.try_clone()?, waiting, changed: Notify::new() };
+    let shared = Arc::new(shared);
+    let inlet = Inlet::from_owned_fd_unchecked(socket.into())?;
+    Ok((inlet, Outlet(shared.clone()), Rest(shared)))
 }
 
 impl Outlet {
@@ -61,7 +75,7 @@ impl Outlet {
         }
         if waiting.frames.is_empty() {
             // If it fails, it fails again for who writes the rest, who then says so.
-            let written = self.0.socket.try_write(&frame).unwrap_or(0);
+            let written = (&self.0.socket).write(&frame).unwrap_or(0);
             if written == frame.len() {
                 return Ok(());
             }
@@ -103,16 +117,9 @@ impl Drop for Rest {
 }
 
 impl Shared {
-    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            self.socket.writable().await?;
-            match self.socket.try_write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let socket = self.socket.try_clone()?.into();
+        pipe::Sender::from_owned_fd_unchecked(socket)?.write_all(bytes).await
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -123,31 +130,37 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::UnixStream;
-
     use super::*;
 
     /// More than a socket takes at once.
     const LONG: usize = 3 << 20;
 
+    /// Both ends; at most `most` messages wait in ours.
+    fn pair(most: usize) -> (Outlet, Rest, Inlet) {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let (_, to, rest) = ends(ours, most).expect("an end");
+        (to, rest, ends(theirs, 0).expect("an end").0)
+    }
+
+    async fn next(theirs: &mut Inlet) -> Vec<u8> {
+        wire::read(theirs, u64::MAX).await.expect("whole").expect("a message")
+    }
+
     #[tokio::test]
     async fn what_is_sent_comes_whole_and_in_order() {
-        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
-        let (to, rest) = outlet(ours.into_split().1, 100);
+        let (to, rest, mut theirs) = pair(100);
         let writes = tokio::spawn(rest.write());
         let messages = || (0..40u8).map(|i| vec![i; if i % 10 == 3 { LONG } else { 5 }]);
         for message in messages() {
             assert_eq!(to.send(&message), Ok(()));
         }
         for message in messages() {
-            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
-            assert!(read == Some(message));
+            assert!(next(&mut theirs).await == message);
             // Some while others wait, and some while none does.
             to.send(&vec![0u8; 5]).expect("room");
         }
         for _ in 0..40 {
-            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
-            assert_eq!(read, Some(vec![0; 5]));
+            assert_eq!(next(&mut theirs).await, [0; 5]);
         }
         assert!(!to.is_closed());
         drop(theirs);
@@ -161,8 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_wait_than_may() {
-        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
-        let (to, rest) = outlet(ours.into_split().1, 2);
+        let (to, rest, mut theirs) = pair(2);
         let writes = tokio::spawn(rest.write());
         let message = vec![1u8; LONG];
         for result in [Ok(()), Ok(()), Err(Unsent::Full)] {
@@ -170,8 +182,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         for _ in 0..2 {
-            let read = wire::read::<Vec<u8>>(&mut theirs, u64::MAX).await.expect("whole");
-            assert!(read.as_ref() == Some(&message));
+            assert!(next(&mut theirs).await == message);
         }
         writes.abort();
     }
