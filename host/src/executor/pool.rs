@@ -18,12 +18,8 @@ use super::wire;
 use crate::config::{Limits, Wall};
 use crate::outcome::{Outcome, Report};
 use crate::sandbox::image::Image;
-use crate::sandbox::{Calls, Job, at};
+use crate::sandbox::{Calls, Job};
 use crate::task::TenantName;
-
-/// What an executor may take, beyond a job's wall limit or beyond being told to stop it,
-/// to report its end. One that takes longer is past doing its duty.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Between attempts at an executor that can't be started: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -216,7 +212,6 @@ impl Group {
     }
 
     async fn run(&self, job: Job, calls: Arc<dyn Calls>, stop: CancellationToken) -> Report {
-        let wall = job.limits.wall;
         let mut job = Box::new(job);
         let mut changed = self.changed.subscribe();
         let mut running = loop {
@@ -236,17 +231,12 @@ impl Group {
                 () = stop.cancelled() => return Report::not_run(Outcome::Stopped),
             }
         };
-        let deadline = Instant::now().checked_add(wall.saturating_add(GRACE));
         // Cancel-safe: a report that came stays until it is taken.
         let report = tokio::select! {
             report = running.ended() => report,
-            () = at(deadline) => running.give_up().await,
             () = stop.cancelled() => {
                 running.stop();
-                tokio::select! {
-                    report = running.ended() => report,
-                    () = sleep(GRACE) => running.give_up().await,
-                }
+                running.ended().await
             }
         };
         report

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ends::{Inlet, Outlet, Rest, Unsent, ends};
@@ -33,6 +33,13 @@ use crate::task::TenantName;
 
 /// How long an executor may take to get ready.
 const READY_LIMIT: Duration = Duration::from_secs(10);
+
+/// What an executor may take, beyond a job's wall limit or beyond being told to stop it,
+/// to report its end. One that takes longer is past doing its duty.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often that is looked at. A timer for each run would cost each a wake-up.
+const PATROL: Duration = Duration::from_secs(1);
 
 /// How long an executor that closed its end, or was killed, may take to die, and its last
 /// words to come.
@@ -92,6 +99,8 @@ struct Run {
     tenant: TenantName,
     limits: Limits,
     started: Instant,
+    /// When its executor is past doing its duty; `None` if that is too far off to matter.
+    deadline: Option<Instant>,
     calls: Arc<dyn Calls>,
     /// How many calls it made.
     made: u32,
@@ -220,10 +229,12 @@ impl Process {
     ) -> Result<Running, Box<Job>> {
         let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
         let (sender, ended) = oneshot::channel();
+        let started = Instant::now();
         let run = Run {
             tenant: job.tenant.clone(),
             limits: job.limits,
-            started: Instant::now(),
+            started,
+            deadline: started.checked_add(job.limits.wall.saturating_add(GRACE)),
             calls,
             made: 0,
             call: None,
@@ -319,14 +330,12 @@ impl Running {
         (&mut self.ended).await.map_err(died)
     }
 
-    /// Ends the executor, as it does not do what it should.
-    pub(super) async fn give_up(mut self) -> Result<Report, String> {
-        self.process.end("did not do as it was told");
-        self.ended().await
-    }
-
     /// Has it end before its time.
     pub(super) fn stop(&self) {
+        if let Some(run) = self.process.runs.lock().get_mut(&self.id) {
+            let soon = Instant::now() + GRACE;
+            run.deadline = Some(run.deadline.map_or(soon, |deadline| deadline.min(soon)));
+        }
         // If the executor is dead, so is the run.
         let _ = self.process.tell(&ToExecutor::Stop(self.id));
     }
@@ -346,6 +355,7 @@ impl Watch {
             }),
             // It closes its end as it dies: how it died says more.
             _ = rest.write() => None,
+            () = late(process) => Some("did not do as it was told".to_owned()),
             () = process.kill.cancelled() => {
                 process.fault.get().map(|&fault| fault.to_owned())
             }
@@ -354,6 +364,14 @@ impl Watch {
         // Set once: here.
         let _ = process.death.set(death.how.clone());
         death
+    }
+}
+
+/// Waits until a run is late.
+async fn late(process: &Process) {
+    let is_late = |run: &Run| run.deadline.is_some_and(|deadline| deadline <= Instant::now());
+    while !process.runs.lock().values().any(is_late) {
+        sleep(PATROL).await;
     }
 }
 

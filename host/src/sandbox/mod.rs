@@ -36,7 +36,6 @@ use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
 pub use self::page_map::PageMap;
-pub(crate) use self::wait::at;
 use self::warm::Warm;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};

@@ -53,7 +53,7 @@ async fn wait<T>(instance: &Instance, done: impl Future<Output = T>) -> Result<T
 }
 
 /// Comes at that moment, or never.
-pub(crate) async fn at(moment: Option<Instant>) {
+pub(super) async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,

@@ -78,3 +78,25 @@ async fn a_run_has_one_call_open_and_no_more_calls_than_its_limit() {
     process.take(stopped(0)).expect("its run");
     assert!(matches!(process.take(stopped(0)), Err(Breach::NotItsRun)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_report_the_end_of_a_run_in_time_is_late() {
+    let (process, _rest, _unread) = process();
+    let wall = Duration::from_secs(60);
+    let limits = Limits { wall, ..Limits::default() };
+    let run = || process.run(Box::new(job(limits)), Arc::new(NoCalls)).expect("room");
+    let (started, _running) = (Instant::now(), run());
+    late(&process).await;
+    let took = started.elapsed();
+    assert!((wall + GRACE..=wall + GRACE + PATROL).contains(&took), "{took:?}");
+    process.take(stopped(0)).expect("its run");
+    // One that is told to end has no more time for it than that.
+    let (told, running) = (Instant::now(), run());
+    running.stop();
+    late(&process).await;
+    let took = told.elapsed();
+    assert!((GRACE..=GRACE + PATROL).contains(&took), "{took:?}");
+    // A run that ended is not late.
+    process.take(stopped(1)).expect("its run");
+    assert!(timeout(wall * 2, late(&process)).await.is_err());
+}
