@@ -20,8 +20,14 @@
 //! **Nobody saves up.** *Progress* is the pass of a tenant that always gets what it is due: all
 //! slots are due by share to those that hold some or want some, but none gets more than its
 //! watermark, or than it wants. Whoever is not ready keeps what it is behind progress by, and
-//! gets no further behind. Who had nothing to do comes back at the lowest pass of those that
-//! are ready, or at its own if that is higher: it is the next, and no more than that.
+//! gets no further behind. Who had nothing to do comes back half of `ahead` of a slot before
+//! the lowest pass of those that are ready, or at its own if that is higher: it is the next,
+//! though what others hold may be charged too high so far, and next to no more than that.
+//!
+//! Who gets at once what it is due in the long run, or has to wait for it, would make progress
+//! run away from the passes of those that always want more, a little each time. So while
+//! somebody is ready it is kept within them: not below all that have something to do, and not
+//! above everybody.
 //!
 //! **What nobody else wanted is free.** While nobody is ready nobody lacks anything. Who holds
 //! slots stays as far behind or ahead of progress as it was, which moves on with the mean of
@@ -32,7 +38,7 @@
 //! hold. So the ready ones are kept in groups that grow alike, in each of which the order
 //! stands still; only the firsts of the groups are compared. Tenants with as many slots and
 //! the same share are in one group, so those are few. As few are the groups of those whose
-//! wishes come to as much for their share.
+//! wishes come to as much for their share, and of all that have something to do.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -64,6 +70,9 @@ pub(crate) struct Shares<K> {
     holders: BTreeSet<TenantName>,
     held_share: u64,
     ready: Ready<K>,
+    active: Active,
+    /// The highest pass of those that have nothing to do.
+    most_idle: Pass,
     wishes: Wishes,
     /// The pass of who always gets what it is due.
     progress: Pass,
@@ -104,6 +113,14 @@ struct Ready<K> {
     groups: BTreeMap<Pass, BTreeMap<(Pass, K), TenantName>>,
 }
 
+/// The lanes that have something to do.
+#[derive(Debug, Default)]
+struct Active {
+    /// By how fast their passes grow; then the pass, less what it has grown since time 0, and
+    /// how many lanes have it.
+    groups: BTreeMap<Pass, BTreeMap<Pass, usize>>,
+}
+
 /// What those want that hold slots or wait for some: by how fast the pass of each grows if it
 /// gets all that it wants, how many slots that is for all of them, and their shares together.
 #[derive(Debug, Default)]
@@ -123,6 +140,8 @@ impl<K: Copy + Ord> Shares<K> {
             holders: BTreeSet::new(),
             held_share: 0,
             ready: Ready { groups: BTreeMap::new() },
+            active: Active::default(),
+            most_idle: Pass::MIN,
             wishes: Wishes::default(),
             progress: 0,
             time: None,
@@ -209,6 +228,10 @@ impl<K: Copy + Ord> Shares<K> {
         if self.ready.any() {
             self.clock.contended += passed;
             self.progress += passed * self.wishes.due(self.running);
+            // Who is served before it is due, or after, makes it run ahead, or stay behind.
+            if let Some((least, most)) = self.active.range(self.clock) {
+                self.progress = self.progress.clamp(least, most.max(self.most_idle));
+            }
         } else {
             let (held, share) = match self.held_share {
                 0 => (self.slots as Pass, 1),
@@ -247,7 +270,7 @@ impl<K: Copy + Ord> Shares<K> {
         self.leave(&lane, tenant);
         lane.charge(self.clock);
         if lane.is_idle() {
-            lane.pass = lane.pass.max(self.front());
+            lane.pass = lane.pass.max(self.front() - self.ahead * lane.weight() / 2);
         }
         let was_ready = lane.is_ready();
         let result = change(&mut lane);
@@ -256,6 +279,7 @@ impl<K: Copy + Ord> Shares<K> {
             lane.behind = None;
         } else if lane.is_idle() {
             lane.behind = None;
+            self.most_idle = self.most_idle.max(lane.pass);
         } else if was_ready || lane.behind.is_none() {
             lane.behind = Some((self.progress - lane.pass).max(0));
         }
@@ -266,6 +290,7 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn enter(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.insert(lane, tenant);
+        self.active.insert(lane);
         self.wishes.insert(lane);
         if lane.running > 0 {
             self.held_share += u64::from(lane.share);
@@ -275,6 +300,7 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn leave(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.remove(lane);
+        self.active.remove(lane);
         self.wishes.remove(lane);
         if lane.running > 0 {
             self.held_share -= u64::from(lane.share);
@@ -328,13 +354,20 @@ impl<K: Copy + Ord> Lane<K> {
     }
 
     fn pass_at(&self, now: Clock) -> Pass {
-        let free = if self.running > 0 { now.free - self.charged.free } else { 0 };
-        self.pass + self.slope() * (now.contended - self.charged.contended) + free
+        let slope = self.slope();
+        self.pass + grown(slope, now) - grown(slope, self.charged)
     }
 
     fn charge(&mut self, now: Clock) {
         self.pass = self.pass_at(now);
         self.charged = now;
+    }
+
+    /// How fast the pass grows, and the pass less what it has grown since time 0; `None` if it
+    /// has nothing to do.
+    fn line(&self) -> Option<(Pass, Pass)> {
+        let slope = self.slope();
+        (!self.is_idle()).then(|| (slope, self.pass - grown(slope, self.charged)))
     }
 
     /// Where it is among the ready ones, if it is one of them.
@@ -375,6 +408,46 @@ impl<K: Copy + Ord> Ready<K> {
         });
         firsts.min().map(|(pass, _, tenant)| (pass, tenant))
     }
+}
+
+impl Active {
+    fn insert<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
+        if let Some((slope, base)) = lane.line() {
+            *self.groups.entry(slope).or_default().entry(base).or_default() += 1;
+        }
+    }
+
+    fn remove<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
+        if let Some((slope, base)) = lane.line()
+            && let Entry::Occupied(mut group) = self.groups.entry(slope)
+        {
+            if let Entry::Occupied(mut lanes) = group.get_mut().entry(base) {
+                *lanes.get_mut() -= 1;
+                if *lanes.get() == 0 {
+                    lanes.remove();
+                }
+            }
+            if group.get().is_empty() {
+                group.remove();
+            }
+        }
+    }
+
+    /// The lowest pass and the highest.
+    fn range(&self, now: Clock) -> Option<(Pass, Pass)> {
+        let at = |slope: Pass, base: Pass| base + grown(slope, now);
+        let ranges = self.groups.iter().filter_map(|(slope, group)| {
+            let ((least, _), (most, _)) = (group.first_key_value()?, group.last_key_value()?);
+            Some((at(*slope, *least), at(*slope, *most)))
+        });
+        ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+}
+
+/// By how much a pass has grown since time 0.
+fn grown(slope: Pass, now: Clock) -> Pass {
+    // Who holds nothing gets nothing for free.
+    if slope == 0 { 0 } else { slope * now.contended + now.free }
 }
 
 impl Wishes {

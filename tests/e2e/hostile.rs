@@ -43,7 +43,7 @@ crate::tests![
 const LONG: Duration = Duration::from_secs(600);
 
 /// The neighbour's tasks while nothing else runs.
-const ALONE: usize = 500;
+const ALONE: usize = 2000;
 
 /// How often each canary is set and looked for.
 const ROUNDS: usize = 6;

@@ -1,6 +1,8 @@
 //! Shares the cores among tenants: an instance computes only while it holds one, and hands
 //! it on after its time slice if it is another's turn, by [`Shares`]. Who comes new and is
-//! before one that computes need not wait for that: all slices end at once.
+//! before one that computes need not wait for that: all are asked at once whether they would
+//! go on. So they are at each tick of the sandbox's clock, whenever their slices began; but
+//! with nobody new, a slice has to be over first.
 //!
 //! What is charged is the time that a core was held: nobody else had it meanwhile.
 
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use super::engine::SLICE;
 use super::meter::Meter;
+use super::threads;
 use crate::shares::Shares;
 use crate::task::TenantName;
 
@@ -23,6 +26,10 @@ mod tests;
 
 /// How long at least all that compute are left alone. To be asked costs them microseconds.
 const LET_BE: Duration = SLICE.checked_div(10).unwrap();
+
+/// From when on a slice counts as over. All are asked at the same ticks, so that slices are
+/// half as long to half as long again, and as long as [`SLICE`] in the middle.
+const OVER: Duration = SLICE.checked_div(2).unwrap();
 
 /// The cores of a sandbox.
 pub(super) struct Cores {
@@ -66,7 +73,8 @@ impl Cores {
         future: F,
     ) -> Fair<F, L> {
         self.turns().shares.set(tenant, share, usize::MAX);
-        let state = State { has: Has::Nothing, woken: false, waker: Waker::noop().clone() };
+        let waker = Waker::noop().clone();
+        let state = State { has: Has::Nothing, began: Instant::now(), woken: false, waker };
         let turn = Turn { cores: self.clone(), tenant: tenant.clone(), state: Mutex::new(state) };
         turn.ask(&mut turn.state());
         Fair { future, late: Some(late), meter, place: Place(Arc::new(turn)) }
@@ -95,6 +103,11 @@ impl Turns {
     fn next(&mut self, now: Instant) -> Option<(Ticket, Waker)> {
         let ticket = self.shares.start_next(now.into_std())?;
         self.waiting.remove_entry(&ticket)
+    }
+
+    /// Whether a slice that began then is over.
+    fn is_over(&self, began: Instant, now: Instant) -> bool {
+        now.duration_since(began) >= OVER || self.hurried.is_some_and(|hurried| hurried >= began)
     }
 }
 
@@ -129,7 +142,11 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
         }
         let poll = Pin::new(future).poll(&mut Context::from_waker(&turn.clone().into()));
         if poll.is_pending() {
-            let waits = turn.rest(meter.took_yield());
+            let yielded = meter.took_yield();
+            if yielded {
+                threads::let_others();
+            }
+            let waits = turn.rest(yielded);
             // Polled again, it takes a core out of turn.
             if waits && is_late(cx) {
                 cx.waker().wake_by_ref();
@@ -160,6 +177,8 @@ struct Turn {
 
 struct State {
     has: Has,
+    /// When its slice began, if it has a core.
+    began: Instant,
     /// Whether it was woken while it had a core.
     woken: bool,
     /// Has it polled.
@@ -173,10 +192,18 @@ enum Has {
     /// It waits; or it has been given a core, and its waker was called.
     Ticket(Ticket),
     Core,
-    /// The core that it had when its slice was over, as nobody else waited for one.
+    /// The core that it had when it would have gone on, as it was nobody else's turn.
     OldCore,
     /// It is over, and wants nothing any more.
     Gone,
+}
+
+impl State {
+    /// It has a core from now on.
+    fn begin(&mut self, now: Instant) {
+        self.has = Has::Core;
+        self.began = now;
+    }
 }
 
 impl Wake for Turn {
@@ -225,7 +252,7 @@ impl Turn {
                     waiting.clone_from(waker);
                     return false;
                 }
-                state.has = Has::Core;
+                state.begin(Instant::now());
                 true
             }
             Has::Gone => false,
@@ -238,13 +265,13 @@ impl Turn {
         let now = Instant::now();
         let has_core = matches!(state.has, Has::Core | Has::OldCore);
         let mut turns = self.cores.turns();
-        if has_core && turns.waiting.is_empty() {
+        if has_core && (turns.waiting.is_empty() || !turns.is_over(state.began, now)) {
             state.has = Has::OldCore;
             return true;
         }
         if !has_core && turns.shares.has_room() {
             turns.shares.take(now.into_std(), &self.tenant);
-            state.has = Has::Core;
+            state.begin(now);
             return true;
         }
         turns.last += 1;
@@ -259,7 +286,7 @@ impl Turn {
         drop(turns);
         state.has = Has::Ticket(ticket);
         match next {
-            Some((next, _)) if next == ticket => state.has = Has::Core,
+            Some((next, _)) if next == ticket => state.begin(now),
             Some((_, other)) => other.wake(),
             None => {}
         }
@@ -269,9 +296,10 @@ impl Turn {
     /// Takes a core out of turn, if it still waits for one.
     fn take(&self) {
         let mut state = self.state();
-        if let Has::Ticket(ticket) = mem::replace(&mut state.has, Has::Core) {
+        if let Has::Ticket(ticket) = state.has {
             let now = Instant::now();
             let mut turns = self.cores.turns();
+            state.begin(now);
             if turns.waiting.remove(&ticket).is_some() {
                 turns.shares.remove(now.into_std(), &self.tenant, ticket);
                 turns.shares.take(now.into_std(), &self.tenant);

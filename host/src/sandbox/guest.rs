@@ -1,6 +1,8 @@
 //! The guest's exports as typed calls. Whatever the guest returns is a claim: lengths
 //! are bounded, bytes are decoded, JSON is checked.
 
+use std::ops::Range;
+
 use roh_abi::{DecodeError, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,6 +84,8 @@ pub(super) struct Guest {
     /// The pointer of its stack in linear memory, and what it was at first.
     stack: Option<(Global, i32)>,
     alloc: TypedFunc<i32, i32>,
+    /// The pages of its memory that it had to itself when they were last looked for.
+    pub(super) own_pages: Option<Vec<Range<usize>>>,
 }
 
 impl Guest {
@@ -110,7 +114,7 @@ impl Guest {
         }
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
-        Ok(Guest { store, instance, stack, alloc })
+        Ok(Guest { store, instance, stack, alloc, own_pages: None })
     }
 
     /// Gives it to another task. What the last one left in its memory is not looked at.

@@ -1,5 +1,5 @@
-//! Time on a core: measured around each poll of an instance's future, by the clock of
-//! the thread that polls it.
+//! Time on a core, and page faults: measured around each poll of an instance's future, by the
+//! clock and the counter of the thread that polls it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+use super::threads;
 
 /// Marks that no thread is polling the instance.
 const OFF_CORE: u64 = u64::MAX;
@@ -22,6 +24,10 @@ pub(super) struct Meter {
     ended: AtomicU64,
     /// The polling thread's CPU clock, in nanoseconds, when this slice began.
     began: AtomicU64,
+    /// Page faults of the slices that ended.
+    faults: AtomicU64,
+    /// The polling thread's, when this slice began.
+    faults_began: AtomicU64,
     /// Whether its slice was over and it would have gone on, when it was last polled.
     yielded: AtomicBool,
 }
@@ -31,6 +37,8 @@ impl Meter {
         Meter {
             ended: AtomicU64::new(0),
             began: AtomicU64::new(OFF_CORE),
+            faults: AtomicU64::new(0),
+            faults_began: AtomicU64::new(0),
             yielded: AtomicBool::new(false),
         }
     }
@@ -45,6 +53,13 @@ impl Meter {
         Duration::from_nanos(ended + slice)
     }
 
+    /// Page faults so far, as its thread sees it. More than there were if they can't be counted.
+    pub(super) fn faults(&self) -> u64 {
+        let slice = threads::faults()
+            .map_or(u64::MAX, |now| now.saturating_sub(self.faults_began.load(Ordering::Relaxed)));
+        self.faults.load(Ordering::Relaxed).saturating_add(slice)
+    }
+
     /// Says that its slice is over and that it would go on.
     pub(super) fn yields(&self) {
         self.yielded.store(true, Ordering::Relaxed);
@@ -56,6 +71,7 @@ impl Meter {
     }
 
     fn enter(&self) {
+        self.faults_began.store(threads::faults().unwrap_or_default(), Ordering::Relaxed);
         self.began.store(thread_cpu(), Ordering::Relaxed);
     }
 
@@ -63,6 +79,7 @@ impl Meter {
         let total = u64::try_from(self.cpu().as_nanos()).unwrap_or(u64::MAX);
         self.ended.store(total, Ordering::Relaxed);
         self.began.store(OFF_CORE, Ordering::Relaxed);
+        self.faults.store(self.faults(), Ordering::Relaxed);
     }
 }
 

@@ -15,6 +15,7 @@ mod meter;
 mod page_map;
 #[cfg(test)]
 pub(crate) mod tests;
+mod threads;
 mod wait;
 mod warm;
 mod wasi;
@@ -217,6 +218,7 @@ impl Sandbox {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("roh-compute")
+            .on_thread_start(threads::take_long_turns)
             // New tasks and timers get their turn after each slice: tokio's defaults
             // let 61 go by, which at a slice's length is an age.
             .global_queue_interval(1)
@@ -307,7 +309,7 @@ impl Shared {
         // No await from here on: what has ended holds its place in the pool no longer than it
         // has a thread.
         if let Some(guest) = guest {
-            self.warm.put_back(tenant, guest);
+            self.warm.put_back(tenant, guest, meter.faults());
         }
     }
 

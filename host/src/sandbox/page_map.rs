@@ -29,6 +29,7 @@ pub struct PageMap {
     file: File,
     /// Of a page, in bytes.
     page: usize,
+    by_faults: bool,
 }
 
 impl PageMap {
@@ -43,7 +44,18 @@ impl PageMap {
 
     /// It was opened already, by this process.
     pub(crate) fn opened(file: OwnedFd) -> PageMap {
-        PageMap { file: file.into(), page: rustix::param::page_size() }
+        // In the background the system would put huge pages in the place of some that were
+        // written to and of others that were not.
+        #[cfg(target_os = "linux")]
+        let by_faults = rustix::thread::disable_transparent_huge_pages(true).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        let by_faults = false;
+        PageMap { file: file.into(), page: rustix::param::page_size(), by_faults }
+    }
+
+    /// Whether a page becomes a memory's own by a page fault only.
+    pub(super) fn by_faults(&self) -> bool {
+        self.by_faults
     }
 
     /// The pages of the `len` bytes at `memory`, counted from there, that may hold anything

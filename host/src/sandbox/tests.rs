@@ -188,7 +188,7 @@ async fn endless_loops_of_two_tenants_compute_by_their_shares() {
         tokio::spawn(async move { run_in(&sandbox, job, stop).await.usage.cpu })
     };
     let small = [(); 8].map(|()| run("small", 1, Duration::from_secs(3600)));
-    let large = [(); 4].map(|()| run("large", 3, Duration::from_millis(100)));
+    let large = [(); 4].map(|()| run("large", 3, Duration::from_millis(300)));
     let mut cpu = [Duration::ZERO; 2];
     for task in large {
         cpu[1] += task.await.expect("no panic");

@@ -7,6 +7,11 @@
 //! can be changed, and no global but the stack pointer (`image::build` makes sure), which is
 //! compared, like the size of the memory.
 //!
+//! To go through the kernel's account of a whole memory is what takes longest. A page that the
+//! account did not have before can only have come by a page fault, which the kernel counts for
+//! each thread: where a task had none, its instance has the pages that it had before. Whether
+//! that can be relied on is found out at the start; if not, the account is gone through.
+//!
 //! Whatever ended otherwise is taken apart, and so is all where the kernel does not tell which
 //! pages were written to. An instance only ever serves the tenant that it began with.
 
@@ -20,6 +25,7 @@ use wasmtime::{InstancePre, Memory, Store};
 use super::guest::Guest;
 use super::instance::Instance;
 use super::page_map::PageMap;
+use super::threads;
 use crate::task::TenantName;
 
 /// How many instances are kept, of all tenants together.
@@ -65,10 +71,11 @@ impl Warm {
         }
     }
 
-    /// Takes back an instance whose task ended in good order. It is kept if it can be made as
-    /// it was.
-    pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest) {
-        let undone = self.undo.as_ref().is_some_and(|undo| undo.undo(&mut guest).is_some());
+    /// Takes back an instance whose task ended in good order, with as many page `faults` as the
+    /// threads had that it ran on. It is kept if it can be made as it was.
+    pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest, faults: u64) {
+        let undo = self.undo.as_ref();
+        let undone = undo.is_some_and(|undo| undo.undo(&mut guest, faults).is_some());
         if undone {
             guest.renew(Instance::idle());
             let mut kept = self.kept();
@@ -99,6 +106,8 @@ impl Warm {
 /// What it takes to undo all that a task did.
 struct Undo {
     page_map: PageMap,
+    /// Whether all faults are counted by which a memory gets pages of its own.
+    counts: bool,
     /// An instance in which nothing ever ran: the image as it is.
     store: Store<Instance>,
     memory: Memory,
@@ -111,7 +120,8 @@ impl Undo {
         // here at once, for want of time.
         let instance = image.instantiate_async(&mut store).now_or_never()?.ok()?;
         let memory = instance.get_memory(&mut store, roh_abi::export::MEMORY)?;
-        Some(Undo { page_map, store, memory })
+        let counts = page_map.by_faults() && counts_faults(memory, &mut store);
+        Some(Undo { page_map, counts, store, memory })
     }
 
     fn image(&self) -> &[u8] {
@@ -119,28 +129,43 @@ impl Undo {
     }
 
     /// Makes `guest` as its image, if it can be.
-    fn undo(&self, guest: &mut Guest) -> Option<()> {
+    fn undo(&self, guest: &mut Guest, faults: u64) -> Option<()> {
         let image = self.image();
         let memory = guest.store.data().memory?;
         // Memory never shrinks.
         if memory.data_size(&guest.store) != image.len() || !guest.stack_is_empty() {
             return None;
         }
-        let written = self.page_map.written(memory.data_ptr(&guest.store), image.len()).ok()?;
+        let known = guest.own_pages.take().filter(|_| self.counts && faults == 0);
+        let written = match known {
+            Some(written) => written,
+            None => self.page_map.written(memory.data_ptr(&guest.store), image.len()).ok()?,
+        };
         if written.iter().map(Range::len).sum::<usize>() > MOST_BYTES {
             return None;
         }
         let bytes = memory.data_mut(&mut guest.store);
-        for page in written {
-            let (bytes, image) = (bytes.get_mut(page.clone())?, image.get(page)?);
+        for page in &written {
+            let (bytes, image) = (bytes.get_mut(page.clone())?, image.get(page.clone())?);
             // A third of them are as they were, after a trivial task; to read is cheaper than to
             // write.
             if bytes != image {
                 bytes.copy_from_slice(image);
             }
         }
+        guest.own_pages = Some(written);
         Some(())
     }
+}
+
+/// Whether a page that is written to for the first time counts as a fault here. Not all that
+/// pass for Linux count them.
+fn counts_faults(memory: Memory, store: &mut Store<Instance>) -> bool {
+    let mut byte = [0];
+    let before = threads::faults();
+    let written =
+        memory.read(&mut *store, 0, &mut byte).and_then(|()| memory.write(store, 0, &byte));
+    written.is_ok() && before < threads::faults()
 }
 
 #[cfg(test)]

@@ -473,6 +473,44 @@ fn nobody_inherits_what_somebody_else_is_behind_by() {
     }
 }
 
+/// Of three one needs little, and gets it when it needs it. The others have the rest, and are
+/// neither ahead nor behind by that.
+#[test]
+fn who_needs_little_moves_nobody_away_from_progress() {
+    let mut specs = vec![seconds(1, ANY, 1); 4];
+    specs[2].durations = vec![Duration::from_millis(300)];
+    let mut world = World::new(2, specs);
+    world.flood(0);
+    world.flood(1);
+    world.start();
+    for _ in 0..5000 {
+        world.push(2);
+        world.start();
+        world.run(Duration::from_millis(1200));
+    }
+    // They come to hold a slot each, and to want no more, when somebody comes.
+    for tenant in [0, 1] {
+        world.specs[tenant] = seconds(1, 1, 60);
+        world.shares.set(&name(tenant), 1, 1);
+        world.tenants[tenant].floods = false;
+    }
+    while (0..2).any(|tenant| world.tenants[tenant].waiting > 0) {
+        world.step();
+    }
+    world.run(Duration::from_secs(1));
+    for tenant in [3, 0, 1] {
+        world.specs[tenant] = seconds(1, ANY, 1);
+        world.shares.set(&name(tenant), 1, ANY);
+        world.flood(tenant);
+    }
+    world.tenants.iter_mut().for_each(|tenant| tenant.used = Duration::ZERO);
+    world.run(Duration::from_secs(300));
+    for tenant in [0, 1, 3] {
+        let used = world.used(tenant);
+        assert!((used - 200.0).abs() < 20.0, "{tenant}: {used} of 200 seconds");
+    }
+}
+
 /// One of more tenants than slots always has something running, but less than it is due.
 #[test]
 fn who_uses_less_than_it_is_due_saves_nothing_up() {

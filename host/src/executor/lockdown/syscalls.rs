@@ -89,6 +89,9 @@ fn allowed(pid: i32) -> Vec<Row> {
         any(libc::SYS_gettid),
         any(libc::SYS_sched_getaffinity),
         any(libc::SYS_sched_yield),
+        // Of themselves only. More rights to a core would take a capability.
+        when(libc::SYS_sched_getattr, &[(0, INT, 0)]),
+        when(libc::SYS_sched_setattr, &[(0, INT, 0)]),
         when(libc::SYS_prctl, &[(0, INT, libc::PR_SET_NAME)]),
         any(libc::SYS_exit),
         // Waiting. Of futexes the plain ones: the others are much code for no use of ours.
@@ -101,6 +104,8 @@ fn allowed(pid: i32) -> Vec<Row> {
         any(libc::SYS_restart_syscall),
         // Clocks: a thread's CPU time, and the others where the kernel maps none of them.
         any(libc::SYS_clock_gettime),
+        // How many page faults a thread had.
+        when(libc::SYS_getrusage, &[(0, INT, libc::RUSAGE_THREAD)]),
         // Seeds of hash tables, and what tasks draw.
         any(libc::SYS_getrandom),
         // A trap of WebAssembly arrives as a signal.

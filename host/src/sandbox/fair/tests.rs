@@ -113,8 +113,8 @@ fn nobody_waits_while_there_are_cores_enough() {
     assert_eq!(cores.held(), 0);
 }
 
-#[test]
-fn a_core_goes_to_whoever_waits_and_back() {
+#[tokio::test(start_paused = true)]
+async fn a_core_goes_to_whoever_waits_and_back() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     assert!(a.poll(Does::Yields));
@@ -122,6 +122,8 @@ fn a_core_goes_to_whoever_waits_and_back() {
     let mut b = Instance::new(&cores, "b", 1);
     assert!(!b.poll(Does::Yields), "a has the core");
     assert!(!b.poll(Does::Yields), "however often it is polled");
+    assert!(a.poll(Does::Yields), "its slice is not over");
+    advance(OVER).await;
     assert!(!a.poll(Does::Yields), "b has come since");
     assert!(b.flag.was_woken() && !a.flag.was_woken());
     assert!(!a.poll(Does::Yields), "b has not been polled yet, but has the core");
@@ -163,9 +165,9 @@ async fn slices_end_early_for_who_comes_before_one_that_computes() {
     advance(LET_BE).await;
     second.waker().wake();
     assert_eq!(ended(), 2);
-    assert!(!second.poll(Does::Yields));
+    assert!(!second.poll(Does::Yields) && !first.poll(Does::Yields));
     advance(Duration::from_micros(1)).await;
-    assert!(first.poll(Does::Yields));
+    assert!(!same.poll(Does::Yields));
     advance(SLICE).await;
     // It has had a slice that others waited for.
     assert!(second.poll(Does::Sleeps));
@@ -212,6 +214,24 @@ async fn who_ends_slices_early_gets_no_more_than_its_share() {
     }
 }
 
+/// All are asked at the same time, whenever their slices began.
+#[tokio::test(start_paused = true)]
+async fn a_slice_is_cut_short_for_who_is_new_and_for_nobody_else() {
+    let (cores, ended) = counted(2);
+    let mut busy = [(); 3].map(|()| Instance::new(&cores, "busy", 1));
+    assert!(busy[0].poll(Does::Yields) && busy[1].poll(Does::Yields));
+    advance(SLICE).await;
+    assert!(!busy[0].poll(Does::Yields) && busy[2].poll(Does::Yields));
+    advance(OVER / 2).await;
+    assert!(!busy[1].poll(Does::Yields) && busy[0].poll(Does::Yields), "1 began earlier");
+    assert!(busy[2].poll(Does::Yields), "1 waits, but did not come just now");
+    let mut new = Instance::new(&cores, "new", 1);
+    cores.hurry(&TenantName::new("new"));
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    assert!(!busy[2].poll(Does::Yields) && new.poll(Does::Yields));
+    assert!(new.poll(Does::Yields), "it is not before itself");
+}
+
 #[test]
 fn whoever_is_dropped_or_panics_leaves_its_core_to_the_next() {
     let cores = Cores::new(1, || ());
@@ -241,8 +261,8 @@ fn the_waker_of_the_last_poll_is_called() {
     assert!(b.flag.was_woken() && !old.was_woken());
 }
 
-#[test]
-fn whoever_is_woken_is_in_line_before_it_is_polled() {
+#[tokio::test(start_paused = true)]
+async fn whoever_is_woken_is_in_line_before_it_is_polled() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     assert!(a.poll(Does::Sleeps));
@@ -252,6 +272,7 @@ fn whoever_is_woken_is_in_line_before_it_is_polled() {
     a.waker().wake();
     assert!(!a.flag.was_woken(), "once is enough");
     assert!(b.poll(Does::Yields), "b had the core");
+    advance(OVER).await;
     assert!(!b.poll(Does::Yields), "it is a's turn");
     assert!(a.flag.was_woken() && a.poll(Does::Sleeps));
     assert!(b.flag.was_woken());
@@ -300,8 +321,8 @@ async fn whoever_yields_is_asked_whether_it_is_late() {
     assert_eq!(cores.held(), 0);
 }
 
-#[test]
-fn whoever_is_late_does_not_wait_for_its_turn() {
+#[tokio::test(start_paused = true)]
+async fn whoever_is_late_does_not_wait_for_its_turn() {
     let cores = Cores::new(1, || ());
     let mut a = Instance::new(&cores, "a", 1);
     assert!(a.poll(Does::Yields));
@@ -312,8 +333,10 @@ fn whoever_is_late_does_not_wait_for_its_turn() {
     assert!(c.poll(Does::Sleeps), "out of turn");
     assert_eq!(cores.held(), 1);
     assert!(c.poll(Does::Yields) && c.poll(Does::Yields), "it waits for nobody any more");
+    assert!(c.poll(Does::Ends));
+    advance(OVER).await;
     assert!(!a.poll(Does::Ends) && b.flag.was_woken() && b.poll(Does::Ends));
-    assert!(c.poll(Does::Ends) && a.poll(Does::Ends));
+    assert!(a.flag.was_woken() && a.poll(Does::Ends));
     assert_eq!(cores.held(), 0);
 }
 
@@ -437,8 +460,9 @@ async fn whoever_wakes_up_has_the_next_slice() {
     let mut rare = Instance::new(&cores, "rare", 1);
     for _ in 0..100 {
         assert!(!rare.poll(Does::Sleeps));
-        advance(SLICE).await;
         assert!(busy.iter_mut().any(|instance| instance.poll(Does::Yields)));
+        advance(SLICE).await;
+        assert!(!busy.iter_mut().any(|instance| instance.poll(Does::Yields)));
         assert!(rare.flag.was_woken() && rare.poll(Does::Sleeps));
     }
 }

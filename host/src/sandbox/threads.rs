@@ -1,0 +1,67 @@
+//! The threads that compute, as the system sees them: how it schedules them, and what it
+//! counts for them.
+
+/// Has the calling thread give way at once to whoever else wakes up on its core, and makes up
+/// for that with long turns. It computes for milliseconds on end; all that others do on the way
+/// of a task from the broker and back takes microseconds. They have the same right to the core
+/// as before. Where the system does not know of it, nothing changes.
+pub(super) fn take_long_turns() {
+    #[cfg(target_os = "linux")]
+    {
+        // Linux heeds it since 6.12. Several times as long as what others have by default, but
+        // not longer: who gives way before its turn is over gives up the rest of it.
+        const TURN_NANOS: u64 = 10_000_000;
+        const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
+        let mut attributes = libc::sched_attr {
+            size: SIZE,
+            sched_policy: 0,
+            sched_flags: 0,
+            sched_nice: 0,
+            sched_priority: 0,
+            sched_runtime: 0,
+            sched_deadline: 0,
+            sched_period: 0,
+        };
+        // SAFETY: the kernel writes as many bytes as it is told, all of them numbers.
+        #[expect(unsafe_code, reason = "no library has it")]
+        let known =
+            unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) == 0 };
+        // Who runs it may have asked for something else.
+        if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
+            attributes.sched_runtime = TURN_NANOS;
+            attributes.sched_flags = 0;
+            // SAFETY: the kernel reads as many bytes as `size` says, and keeps none of them.
+            #[expect(unsafe_code, reason = "no library has it")]
+            unsafe {
+                // If it fails, the thread computes all the same.
+                libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0);
+            }
+        }
+    }
+}
+
+/// Lets those go first who wait for the calling thread's core. The system itself looks after
+/// them only at its own ticks, which may be milliseconds apart.
+pub(super) fn let_others() {
+    std::thread::yield_now();
+}
+
+/// How often the calling thread has touched a page that it could not use as it was; `None` if
+/// that is not to be known. A page of a private mapping becomes its own in no other way.
+pub(super) fn faults() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: all zeros is a valid value, and the kernel writes numbers.
+        #[expect(unsafe_code, reason = "no library has it for a single thread")]
+        let usage = unsafe {
+            let result = libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+            (result == 0).then(|| usage.assume_init())?
+        };
+        u64::try_from(usage.ru_minflt + usage.ru_majflt).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        None
+    }
+}
