@@ -20,9 +20,10 @@
 //! **Nobody saves up.** *Progress* is the pass of a tenant that always gets what it is due: all
 //! slots are due by share to those that hold some or want some, but none gets more than its
 //! watermark, or than it wants. Whoever is not ready keeps what it is behind progress by, and
-//! gets no further behind. Who had nothing to do comes back half of `ahead` of a slot before
-//! the lowest pass of those that are ready, or at its own if that is higher: it is the next,
-//! though what others hold may be charged too high so far, and next to no more than that.
+//! gets no further behind. Who had nothing to do comes back at the lowest pass of those that
+//! are ready, or at its own if that is higher, and goes before the others until it has a slot,
+//! even if they are behind it by half of `ahead` of a slot: it is the next, and no more than
+//! that.
 //!
 //! Who gets at once what it is due in the long run, or has to wait for it, would make progress
 //! run away from the passes of those that always want more, a little each time. So while
@@ -70,7 +71,9 @@ pub(crate) struct Shares<K> {
     holders: BTreeSet<TenantName>,
     held_share: u64,
     ready: Ready<K>,
-    active: Active,
+    ready_lines: Lines,
+    /// Of those that have something to do.
+    active_lines: Lines,
     /// The highest pass of those that have nothing to do.
     most_idle: Pass,
     wishes: Wishes,
@@ -103,19 +106,22 @@ struct Lane<K> {
     /// How far behind progress it was when it was last ready, or began to hold slots; `None`
     /// if it is ready or has nothing to do.
     behind: Option<Pass>,
+    /// By how much it goes before others of its pass: it had nothing to do, and was not given a
+    /// slot since.
+    early: Pass,
 }
 
 /// The lanes that are ready.
 #[derive(Debug)]
 struct Ready<K> {
-    /// By how fast their passes grow; then by the pass, less what it has grown since time 0,
-    /// and the first key.
+    /// By how fast their passes grow; then by the pass, less what it has grown since time 0 and
+    /// how early they are, and the first key.
     groups: BTreeMap<Pass, BTreeMap<(Pass, K), TenantName>>,
 }
 
-/// The lanes that have something to do.
+/// The passes of some lanes.
 #[derive(Debug, Default)]
-struct Active {
+struct Lines {
     /// By how fast their passes grow; then the pass, less what it has grown since time 0, and
     /// how many lanes have it.
     groups: BTreeMap<Pass, BTreeMap<Pass, usize>>,
@@ -140,7 +146,8 @@ impl<K: Copy + Ord> Shares<K> {
             holders: BTreeSet::new(),
             held_share: 0,
             ready: Ready { groups: BTreeMap::new() },
-            active: Active::default(),
+            ready_lines: Lines::default(),
+            active_lines: Lines::default(),
             most_idle: Pass::MIN,
             wishes: Wishes::default(),
             progress: 0,
@@ -187,7 +194,7 @@ impl<K: Copy + Ord> Shares<K> {
         let Some(waits) = self.lanes.get(tenant).filter(|lane| lane.is_ready()) else {
             return false;
         };
-        let pass = at(waits, waits.slope());
+        let pass = at(waits, waits.slope()) - waits.early;
         let mut others = self.holders().filter(|(holder, _)| *holder != tenant);
         others.any(|(_, lane)| at(lane, lane.slope() - lane.weight()) >= pass)
     }
@@ -229,7 +236,7 @@ impl<K: Copy + Ord> Shares<K> {
             self.clock.contended += passed;
             self.progress += passed * self.wishes.due(self.running);
             // Who is served before it is due, or after, makes it run ahead, or stay behind.
-            if let Some((least, most)) = self.active.range(self.clock) {
+            if let Some((least, most)) = self.active_lines.range(self.clock) {
                 self.progress = self.progress.clamp(least, most.max(self.most_idle));
             }
         } else {
@@ -257,7 +264,7 @@ impl<K: Copy + Ord> Shares<K> {
 
     /// The pass that a newcomer has at least: the lowest of those that it competes with.
     fn front(&self) -> Pass {
-        self.ready.first(self.clock.contended).map_or(self.progress, |(pass, _)| pass)
+        self.ready_lines.range(self.clock).map_or(self.progress, |(least, _)| least)
     }
 
     fn holders(&self) -> impl Iterator<Item = (&TenantName, &Lane<K>)> {
@@ -269,11 +276,16 @@ impl<K: Copy + Ord> Shares<K> {
         let mut lane = self.lanes.remove(tenant).unwrap_or_else(Lane::new);
         self.leave(&lane, tenant);
         lane.charge(self.clock);
-        if lane.is_idle() {
-            lane.pass = lane.pass.max(self.front() - self.ahead * lane.weight() / 2);
+        let (was_idle, was_ready) = (lane.is_idle(), lane.is_ready());
+        if was_idle {
+            lane.pass = lane.pass.max(self.front());
         }
-        let was_ready = lane.is_ready();
         let result = change(&mut lane);
+        if lane.running > 0 || lane.is_idle() {
+            lane.early = 0;
+        } else if was_idle {
+            lane.early = self.ahead * lane.weight() / 2;
+        }
         if lane.is_ready() {
             lane.pass = lane.pass_if_ready(self.clock, self.progress);
             lane.behind = None;
@@ -290,7 +302,8 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn enter(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.insert(lane, tenant);
-        self.active.insert(lane);
+        self.ready_lines.insert(lane.line().filter(|_| lane.is_ready()));
+        self.active_lines.insert(lane.line());
         self.wishes.insert(lane);
         if lane.running > 0 {
             self.held_share += u64::from(lane.share);
@@ -300,7 +313,8 @@ impl<K: Copy + Ord> Shares<K> {
 
     fn leave(&mut self, lane: &Lane<K>, tenant: &TenantName) {
         self.ready.remove(lane);
-        self.active.remove(lane);
+        self.ready_lines.remove(lane.line().filter(|_| lane.is_ready()));
+        self.active_lines.remove(lane.line());
         self.wishes.remove(lane);
         if lane.running > 0 {
             self.held_share -= u64::from(lane.share);
@@ -319,6 +333,7 @@ impl<K: Copy + Ord> Lane<K> {
             pass: 0,
             charged: Clock::default(),
             behind: None,
+            early: 0,
         }
     }
 
@@ -374,7 +389,7 @@ impl<K: Copy + Ord> Lane<K> {
     fn place(&self) -> Option<(Pass, (Pass, K))> {
         let first = self.waiting.first().filter(|_| self.is_ready())?;
         let slope = self.slope();
-        Some((slope, (self.pass - slope * self.charged.contended, *first)))
+        Some((slope, (self.pass - self.early - slope * self.charged.contended, *first)))
     }
 }
 
@@ -410,15 +425,15 @@ impl<K: Copy + Ord> Ready<K> {
     }
 }
 
-impl Active {
-    fn insert<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
-        if let Some((slope, base)) = lane.line() {
+impl Lines {
+    fn insert(&mut self, line: Option<(Pass, Pass)>) {
+        if let Some((slope, base)) = line {
             *self.groups.entry(slope).or_default().entry(base).or_default() += 1;
         }
     }
 
-    fn remove<K: Copy + Ord>(&mut self, lane: &Lane<K>) {
-        if let Some((slope, base)) = lane.line()
+    fn remove(&mut self, line: Option<(Pass, Pass)>) {
+        if let Some((slope, base)) = line
             && let Entry::Occupied(mut group) = self.groups.entry(slope)
         {
             if let Entry::Occupied(mut lanes) = group.get_mut().entry(base) {

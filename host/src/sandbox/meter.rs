@@ -55,9 +55,9 @@ impl Meter {
 
     /// Page faults so far, as its thread sees it. More than there were if they can't be counted.
     pub(super) fn faults(&self) -> u64 {
-        let slice = threads::faults()
-            .map_or(u64::MAX, |now| now.saturating_sub(self.faults_began.load(Ordering::Relaxed)));
-        self.faults.load(Ordering::Relaxed).saturating_add(slice)
+        let began = self.faults_began.load(Ordering::Relaxed);
+        let slice = threads::faults().and_then(|now| now.checked_sub(began));
+        self.faults.load(Ordering::Relaxed).saturating_add(slice.unwrap_or(u64::MAX))
     }
 
     /// Says that its slice is over and that it would go on.
@@ -71,7 +71,7 @@ impl Meter {
     }
 
     fn enter(&self) {
-        self.faults_began.store(threads::faults().unwrap_or_default(), Ordering::Relaxed);
+        self.faults_began.store(threads::faults().unwrap_or(u64::MAX), Ordering::Relaxed);
         self.began.store(thread_cpu(), Ordering::Relaxed);
     }
 
@@ -114,7 +114,38 @@ impl<F: Future> Future for Metered<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+
+    /// Each poll is another thread's, and touches a page that nobody touched before.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn counts_the_page_faults_of_all_threads() {
+        const PAGES: usize = 16;
+        // Even if a page is a huge one.
+        const APART: usize = 4 << 20;
+        let meter = Arc::new(Meter::new());
+        let mut memory = vec![0u8; PAGES * APART];
+        // The allocator has used the first.
+        let mut page = 1;
+        let mut run = Metered::new(meter.clone(), async move {
+            loop {
+                std::hint::black_box(&mut memory)[page * APART] = 1;
+                page += 1;
+                tokio::task::yield_now().await;
+            }
+        });
+        for polls in 1..PAGES as u64 {
+            std::thread::scope(|scope| {
+                let poll = || Pin::new(&mut run).poll(&mut Context::from_waker(Waker::noop()));
+                let polled = scope.spawn(poll).join().expect("no panic");
+                assert!(polled.is_pending());
+            });
+            let faults = meter.faults.load(Ordering::Relaxed);
+            assert!(faults >= polls, "{faults} in {polls} polls");
+        }
+    }
 
     #[tokio::test]
     async fn counts_work_and_not_waiting() {

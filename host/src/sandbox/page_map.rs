@@ -29,11 +29,13 @@ pub struct PageMap {
     file: File,
     /// Of a page, in bytes.
     page: usize,
+    /// Whether the process has no huge pages.
     by_faults: bool,
 }
 
 impl PageMap {
-    /// Opens it. Where in the machine the pages are is not told to a process without
+    /// Opens it, and has the process go without huge pages, of which it tells too little. Where
+    /// in the machine the pages are is not told to a process without
     /// capabilities, and not needed.
     ///
     /// # Errors
@@ -51,6 +53,11 @@ impl PageMap {
         #[cfg(not(target_os = "linux"))]
         let by_faults = false;
         PageMap { file: file.into(), page: rustix::param::page_size(), by_faults }
+    }
+
+    /// Of a page, in bytes.
+    pub(super) fn page(&self) -> usize {
+        self.page
     }
 
     /// Whether a page becomes a memory's own by a page fault only.

@@ -567,6 +567,29 @@ fn whoever_came_first_goes_first_if_all_else_is_equal() {
     assert_eq!(order, [3, 1, 4, 0, 1, 3]);
 }
 
+/// To be early is each newcomer's own, whatever its share.
+#[test]
+fn newcomers_go_in_the_order_in_which_they_come() {
+    let mut specs = vec![seconds(1, ANY, 1); 10];
+    specs[5].share = 100;
+    let mut world = World::new(2, specs);
+    world.flood(0);
+    world.flood(1);
+    world.start();
+    world.run(Duration::from_secs(10));
+    let front = world.shares.front();
+    for newcomer in 2..10 {
+        world.push(newcomer);
+        assert_eq!(world.shares.lanes[&name(newcomer)].pass, front, "it comes at their pass");
+    }
+    let mut order = Vec::new();
+    while order.len() < 8 {
+        order.extend(world.step().into_iter().filter(|tenant| *tenant > 1));
+    }
+    // Who has a larger share is less early.
+    assert_eq!(order, [2, 3, 4, 6, 7, 8, 9, 5]);
+}
+
 /// Were it not cheap, this would not end.
 #[test]
 fn a_hundred_thousand_waiting_tasks_of_a_thousand_tenants_are_no_trouble() {
