@@ -22,8 +22,8 @@
 //! watermark, or than it wants. Whoever is not ready keeps what it is behind progress by, and
 //! gets no further behind. Who had nothing to do comes back at the lowest pass of those that
 //! are ready, or at its own if that is higher, and goes before the others until it has a slot,
-//! even if they are behind it by half of `ahead` of a slot: it is the next, and no more than
-//! that.
+//! unless they are behind it by more than half of `ahead` of a slot of its own. That only orders:
+//! its pass is what it was.
 //!
 //! Who gets at once what it is due in the long run, or has to wait for it, would make progress
 //! run away from the passes of those that always want more, a little each time. So while

@@ -114,14 +114,14 @@ impl<F: Future> Future for Metered<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
 
     /// Each poll is another thread's, and touches a page that nobody touched before.
     #[test]
     #[cfg(target_os = "linux")]
     fn counts_the_page_faults_of_all_threads() {
+        use std::task::Waker;
+
         const PAGES: usize = 16;
         // Even if a page is a huge one.
         const APART: usize = 4 << 20;
@@ -143,7 +143,7 @@ mod tests {
                 assert!(polled.is_pending());
             });
             let faults = meter.faults.load(Ordering::Relaxed);
-            assert!(faults >= polls, "{faults} in {polls} polls");
+            assert!((polls..1_000_000).contains(&faults), "{faults} in {polls} polls");
         }
     }
 

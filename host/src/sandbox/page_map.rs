@@ -35,8 +35,8 @@ pub struct PageMap {
 
 impl PageMap {
     /// Opens it, and has the process go without huge pages, of which it tells too little. Where
-    /// in the machine the pages are is not told to a process without
-    /// capabilities, and not needed.
+    /// in the machine the pages are is not told to a process without capabilities, and not
+    /// needed.
     ///
     /// # Errors
     /// The system has none, or does not show it: only Linux does.

@@ -9,8 +9,8 @@
 pub(super) fn take_long_turns() {
     #[cfg(target_os = "linux")]
     {
-        // Linux heeds it since 6.12. By default others have 0.7 to 2.8 ms. It takes several times
-        // as much, but no more, as the rest of it is given up.
+        // Linux heeds it since 6.12. By default others have 0.7 to 3 ms: several times as much
+        // makes the difference, and what is more would only be given up.
         const TURN_NANOS: u64 = 10_000_000;
         const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
         let mut attributes = libc::sched_attr {
@@ -42,8 +42,8 @@ pub(super) fn take_long_turns() {
 }
 
 /// Lets those go first who wait for the calling thread's core. The system itself looks after
-/// them only at its own ticks, which may be milliseconds apart. It is the time of whose turn it
-/// is among the instances, as is all for which the system takes a core away.
+/// them only at its own ticks, which may be milliseconds apart. Meanwhile the instance keeps its
+/// core, and is charged for it, as for any time for which the system takes the core away.
 pub(super) fn let_others() {
     std::thread::yield_now();
 }

@@ -89,7 +89,8 @@ fn allowed(pid: i32) -> Vec<Row> {
         any(libc::SYS_gettid),
         any(libc::SYS_sched_getaffinity),
         any(libc::SYS_sched_yield),
-        // How a thread's own turns on a core are cut. Priorities would take a capability.
+        // How a thread's own turns on a core are cut. Higher priorities would take a
+        // capability.
         when(libc::SYS_sched_getattr, &[(0, INT, 0)]),
         when(libc::SYS_sched_setattr, &[(0, INT, 0)]),
         when(libc::SYS_prctl, &[(0, INT, libc::PR_SET_NAME)]),
