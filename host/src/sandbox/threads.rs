@@ -9,9 +9,10 @@
 pub(super) fn take_long_turns() {
     #[cfg(target_os = "linux")]
     {
-        // Linux heeds it since 6.12. By default others have 0.7 to 3 ms: several times as much
-        // makes the difference, and what is more would only be given up.
-        const TURN_NANOS: u64 = 10_000_000;
+        // Linux heeds it since 6.12. By default others have 0.7 to 3 ms: what is more than that
+        // makes the difference, and what is much more would only be given up. With 10 ms the way
+        // of a task through its executor took longer.
+        const TURN_NANOS: u64 = 4_000_000;
         const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
         let mut attributes = libc::sched_attr {
             size: SIZE,
