@@ -71,6 +71,7 @@ pub(crate) struct Shares<K> {
     holders: BTreeSet<TenantName>,
     held_share: u64,
     ready: Ready<K>,
+    /// Of those that are ready, however early they are.
     ready_lines: Lines,
     /// Of those that have something to do.
     active_lines: Lines,
@@ -179,8 +180,7 @@ impl<K: Copy + Ord> Shares<K> {
         if !self.has_room() {
             return None;
         }
-        let (_, tenant) = self.ready.first(self.clock.contended + self.ahead)?;
-        let tenant = tenant.clone();
+        let tenant = self.ready.first(self.clock.contended + self.ahead)?.clone();
         self.start(&tenant, |lane| lane.waiting.pop_first())
     }
 
@@ -415,13 +415,14 @@ impl<K: Copy + Ord> Ready<K> {
         }
     }
 
-    /// The lowest pass at that time, and whose it is; the lower key if two are equal.
-    fn first(&self, at: Pass) -> Option<(Pass, &TenantName)> {
+    /// Whose pass, less how early it is, is the lowest at that time; the lower key if two are
+    /// equal.
+    fn first(&self, at: Pass) -> Option<&TenantName> {
         let firsts = self.groups.iter().filter_map(|(slope, group)| {
             let ((base, key), tenant) = group.first_key_value()?;
             Some((base + slope * at, key, tenant))
         });
-        firsts.min().map(|(pass, _, tenant)| (pass, tenant))
+        firsts.min().map(|(_, _, tenant)| tenant)
     }
 }
 
