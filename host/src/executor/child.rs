@@ -1,22 +1,24 @@
 //! What goes on in an executor: it enters its room, and then runs the jobs that come in.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::io::BufReader;
+use rustix::buffer::spare_capacity;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::ends::{Inlet, Outlet, ends};
+use super::ends::{Outlet, outlet};
 use super::lockdown::{self, Entered, LockdownError, Walls};
 use super::runs::Runs;
-use super::wire::{self, Breach, Ended, FromExecutor, Hello, ReadError, RunId, ToExecutor};
+use super::wire::{
+    self, Breach, Came, Ended, Frames, FromExecutor, Hello, ReadError, RunId, ToExecutor,
+};
 use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
 use crate::telemetry;
 
@@ -58,19 +60,20 @@ fn live() -> Result<(), Failure> {
     let socket = rustix::io::dup(rustix::stdio::stdin()).map_err(io)?;
     let code = rustix::io::dup(rustix::stdio::stdout()).map_err(io)?;
     let socket = UnixStream::from(socket);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         // A service manager, or a terminal, tells all processes at once: it is the daemon
         // that heeds it, and lets tasks end. Who listens is not ended by default.
         let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let _unheeded = heard.map(signal);
-        // The daemon hands out no more runs than there are instances, and each has one call
-        // open at most: that bounds what waits.
-        let (read, to, rest) = ends(socket, usize::MAX)?;
-        let mut from = BufReader::with_capacity(wire::BUFFER, read);
-        let Some(ToExecutor::Hello(hello)) = wire::read(&mut from, u64::MAX).await? else {
+        let mut ears = Ears { socket, frames: Frames::default() };
+        // Until then there is nothing else to do.
+        let Some(ToExecutor::Hello(hello)) = ears.wait()? else {
             return Err(Breach::OutOfTurn.into());
         };
+        // The daemon hands out no more runs than there are instances, and each has one call
+        // open at most: that bounds what waits.
+        let (to, rest) = outlet(&ears.socket, usize::MAX)?;
         let (first, sandbox) = match set_up(hello, code.into(), entered) {
             Ok((walls, sandbox)) => {
                 (FromExecutor::Ready { version: wire::VERSION, walls }, Some(sandbox))
@@ -80,10 +83,58 @@ fn live() -> Result<(), Failure> {
         // Short enough for the socket to take it at once; if it fails, nobody is there.
         let _ = to.send(&first);
         let Some(sandbox) = sandbox else { return Ok(()) };
-        let room = Room { sandbox, runs: Arc::default(), to };
-        tokio::spawn(rest.write());
-        Ok(room.serve(from).await?)
+        let (over, is_over) = oneshot::channel();
+        listen(Room { sandbox, runs: Arc::default(), to }, ears, over)?;
+        // Neither is gone on with.
+        tokio::select! {
+            error = rest.write() => Err(error.into()),
+            Ok(result) = is_over => Ok(result?),
+        }
     })
+}
+
+/// Has the room's sandbox listen to the daemon, until that is gone.
+fn listen(
+    room: Room,
+    mut ears: Ears,
+    over: oneshot::Sender<Result<(), ReadError>>,
+) -> std::io::Result<()> {
+    let (room, mut over) = (Arc::new(room), Some(over));
+    let socket = ears.socket.try_clone()?.into();
+    room.clone().sandbox.listen(socket, move || {
+        let result = match room.hear(&mut ears) {
+            Ok(true) => return,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some(over) = over.take() {
+            // If nobody waits for it, the process ends already.
+            let _ = over.send(result);
+        }
+    })
+}
+
+/// What comes from the daemon.
+struct Ears {
+    socket: UnixStream,
+    frames: Frames,
+}
+
+impl Ears {
+    /// The next message, as long as the socket blocks; `None` at the end.
+    fn wait(&mut self) -> Result<Option<ToExecutor>, ReadError> {
+        loop {
+            match self.frames.next(u64::MAX)? {
+                None if self.read()? == Came::End => return Ok(None),
+                None => {}
+                message => return Ok(message),
+            }
+        }
+    }
+
+    fn read(&mut self) -> std::io::Result<Came> {
+        self.frames.read(|bytes| Ok(rustix::io::read(&self.socket, spare_capacity(bytes))?))
+    }
 }
 
 /// Loads the image, and gives up everything else before the first thread is started.
@@ -114,23 +165,39 @@ struct Run {
 }
 
 impl Room {
-    /// Does as it is told, until the daemon is gone.
-    async fn serve(self, mut from: BufReader<Inlet>) -> Result<(), ReadError> {
-        while let Some(message) = wire::read(&mut from, u64::MAX).await? {
-            match message {
-                ToExecutor::Hello(_) => return Err(Breach::OutOfTurn.into()),
-                ToExecutor::Run(id, job) => self.run(id, *job),
-                ToExecutor::Stop(id) => {
-                    if let Some(run) = self.runs.lock().get(&id) {
-                        run.stop.cancel();
-                    }
+    /// Does as it is told, as far as word has come; whether the daemon is still there.
+    fn hear(&self, ears: &mut Ears) -> Result<bool, ReadError> {
+        loop {
+            let came = match ears.read() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                came => came?,
+            };
+            while let Some(message) = ears.frames.next(u64::MAX)? {
+                self.obey(message)?;
+            }
+            match came {
+                Came::Some => {}
+                Came::All => return Ok(true),
+                Came::End => return Ok(false),
+            }
+        }
+    }
+
+    fn obey(&self, message: ToExecutor) -> Result<(), Breach> {
+        match message {
+            ToExecutor::Hello(_) => return Err(Breach::OutOfTurn),
+            ToExecutor::Run(id, job) => self.run(id, *job),
+            ToExecutor::Stop(id) => {
+                if let Some(run) = self.runs.lock().get(&id) {
+                    run.stop.cancel();
                 }
-                ToExecutor::Answer(id, answer) => {
-                    let waiting = self.runs.lock().get_mut(&id).and_then(|run| run.answer.take());
-                    if let Some(waiting) = waiting {
-                        // The run may have come to its end meanwhile.
-                        let _ = waiting.send(answer);
-                    }
+            }
+            ToExecutor::Answer(id, answer) => {
+                let waiting = self.runs.lock().get_mut(&id).and_then(|run| run.answer.take());
+                if let Some(waiting) = waiting {
+                    // The run may have come to its end meanwhile.
+                    let _ = waiting.send(answer);
                 }
             }
         }

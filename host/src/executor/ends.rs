@@ -53,14 +53,18 @@ struct Waiting {
     closed: bool,
 }
 
-/// The end that `socket` is. At most `most` messages wait to be written.
-pub(super) fn ends(socket: UnixStream, most: usize) -> io::Result<(Inlet, Outlet, Rest)> {
+/// What sends over `socket`, which blocks no more. At most `most` messages wait to be written.
+pub(super) fn outlet(socket: &UnixStream, most: usize) -> io::Result<(Outlet, Rest)> {
     socket.set_nonblocking(true)?;
     let waiting = Mutex::new(Waiting { frames: VecDeque::new(), most, closed: false });
     let shared = Shared { socket: socket.try_clone()?, waiting, changed: Notify::new() };
     let shared = Arc::new(shared);
-    let inlet = Inlet::from_owned_fd_unchecked(socket.into())?;
-    Ok((inlet, Outlet(shared.clone()), Rest(shared)))
+    Ok((Outlet(shared.clone()), Rest(shared)))
+}
+
+/// What comes over `socket`, which must not block.
+pub(super) fn inlet(socket: UnixStream) -> io::Result<Inlet> {
+    Inlet::from_owned_fd_unchecked(socket.into())
 }
 
 impl Outlet {
@@ -130,20 +134,24 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::Frames;
     use super::*;
 
     /// More than a socket takes at once.
     const LONG: usize = 3 << 20;
 
     /// Both ends; at most `most` messages wait in ours.
-    fn pair(most: usize) -> (Outlet, Rest, Inlet) {
+    fn pair(most: usize) -> (Outlet, Rest, Theirs) {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
-        let (_, to, rest) = ends(ours, most).expect("an end");
-        (to, rest, ends(theirs, 0).expect("an end").0)
+        let (to, rest) = outlet(&ours, most).expect("an end");
+        theirs.set_nonblocking(true).expect("a socket");
+        (to, rest, (Frames::default(), inlet(theirs).expect("an end")))
     }
 
-    async fn next(theirs: &mut Inlet) -> Vec<u8> {
-        wire::read(theirs, u64::MAX).await.expect("whole").expect("a message")
+    type Theirs = (Frames, Inlet);
+
+    async fn next((frames, theirs): &mut Theirs) -> Vec<u8> {
+        frames.receive(theirs, u64::MAX).await.expect("whole").expect("a message")
     }
 
     #[tokio::test]

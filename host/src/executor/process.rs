@@ -15,17 +15,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::ends::{Inlet, Outlet, Rest, Unsent, ends};
+use super::ends::{Inlet, Outlet, Rest, Unsent, inlet, outlet};
 use super::lockdown::Walls;
 use super::runs::Runs;
-use super::wire::{self, Breach, FromExecutor, Hello, ReadError, RunId, ToExecutor};
+use super::wire::{self, Breach, Frames, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::config::{Limits, Wall};
 use crate::outcome::Report;
 use crate::sandbox::{Calls, Job};
@@ -132,7 +132,7 @@ pub(super) struct Death {
 pub(super) struct Watch {
     child: Child,
     last_words: Tail,
-    read: Inlet,
+    from: (Frames, Inlet),
     rest: Rest,
     process: Watched,
     longest: u64,
@@ -176,11 +176,12 @@ impl Process {
             .spawn()?;
         let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
         let pid = child.id().unwrap_or_default();
-        let (mut read, to, rest) = ends(ours, wire::unwritten(instances))?;
+        let (to, rest) = outlet(&ours, wire::unwritten(instances))?;
+        let (mut frames, mut read) = (Frames::default(), inlet(ours)?);
         let hello = Hello { version: wire::VERSION, threads, instances, memory };
         // Short enough for the socket to take it at once; if it fails, so does reading.
         let _ = to.send(&ToExecutor::Hello(hello));
-        let answer = wire::read::<FromExecutor>(&mut read, longest);
+        let answer = frames.receive(&mut read, longest);
         let walls = match timeout(READY_LIMIT, answer).await {
             Ok(Ok(Some(FromExecutor::Ready { version: wire::VERSION, walls }))) => walls,
             Ok(Ok(Some(FromExecutor::Failed(why)))) => return Err(StartError::Failed(why)),
@@ -200,9 +201,8 @@ impl Process {
             }
         };
         let process = Process::new(pid, walls, instances, to);
-        let watch =
-            Watch { child, last_words, read, rest, process: Watched(process.clone()), longest };
-        Ok((process, watch))
+        let (from, watched) = ((frames, read), Watched(process.clone()));
+        Ok((process, Watch { child, last_words, from, rest, process: watched, longest }))
     }
 
     /// One that was not told anything yet.
@@ -345,11 +345,11 @@ impl Watch {
     /// Talks with the executor until it is dead, and makes sure that it is. Its runs are
     /// over then.
     pub(super) async fn ended(self) -> Death {
-        let Watch { mut child, last_words, read, rest, process, longest } = self;
+        let Watch { mut child, last_words, from, rest, process, longest } = self;
         let process = &process.0;
         // Not cancel-safe, none of them, and none is gone on with.
         let broken = tokio::select! {
-            read = listen(read, process, longest) => read.err().map(|error| match error {
+            heard = listen(from, process, longest) => heard.err().map(|error| match error {
                 ReadError::Breach(breach) => format!("broke the rules: {breach}"),
                 ReadError::Io(error) => format!("cannot be heard: {error}"),
             }),
@@ -375,9 +375,12 @@ async fn late(process: &Process) {
     }
 }
 
-async fn listen(read: Inlet, process: &Arc<Process>, longest: u64) -> Result<(), ReadError> {
-    let mut from = BufReader::with_capacity(wire::BUFFER, read);
-    while let Some(message) = wire::read(&mut from, longest).await? {
+async fn listen(
+    (mut frames, mut from): (Frames, Inlet),
+    process: &Arc<Process>,
+    longest: u64,
+) -> Result<(), ReadError> {
+    while let Some(message) = frames.receive(&mut from, longest).await? {
         process.take(message)?;
     }
     Ok(())

@@ -24,11 +24,8 @@ pub(super) const VERSION: u32 = 1;
 /// Room in a message for all but what the limits bound.
 const OVERHEAD: u64 = 64 << 10;
 
-/// Buffer for what is read, in bytes.
-pub(super) const BUFFER: usize = 64 << 10;
-
-/// Bytes that are read before the claimed rest of a frame is believed in.
-const CHUNK: usize = 64 << 10;
+/// Room for what is read at once, in bytes, at least.
+const BUFFER: usize = 64 << 10;
 
 /// One run of a job, as the daemon numbers it. No number is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -134,30 +131,96 @@ pub(super) fn frame<M: Serialize>(message: &M) -> Vec<u8> {
     frame
 }
 
-/// Reads the next message, of `limit` bytes at most; `None` at the end. It takes up memory
-/// for what came, not for what was announced.
-pub(super) async fn read<M: DeserializeOwned>(
-    from: &mut (impl AsyncRead + Unpin),
-    limit: u64,
-) -> Result<Option<M>, ReadError> {
-    let mut len = [0; 4];
-    match from.read_exact(&mut len).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error.into()),
+/// What came over a socket, to be taken out as messages. It takes up memory for what came,
+/// not for what was announced.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    bytes: Vec<u8>,
+    /// How many of them were taken out.
+    taken: usize,
+}
+
+impl Frames {
+    /// The next message, of `limit` bytes at most, if all of it has come.
+    pub(super) fn next<M: DeserializeOwned>(&mut self, limit: u64) -> Result<Option<M>, Breach> {
+        let Some((len, rest)) = self.bytes[self.taken..].split_first_chunk() else {
+            return Ok(None);
+        };
+        let len = u32::from_le_bytes(*len);
+        if u64::from(len) > limit {
+            return Err(Breach::TooLong(len.into()));
+        }
+        let Some(body) = rest.get(..len as usize) else { return Ok(None) };
+        let message = match postcard::take_from_bytes(body) {
+            Ok((message, [])) => message,
+            _ => return Err(Breach::Undecodable),
+        };
+        self.taken += size_of_val(&len) + body.len();
+        Ok(Some(message))
     }
-    let len = u64::from(u32::from_le_bytes(len));
-    if len > limit {
-        return Err(Breach::TooLong(len).into());
+
+    /// Takes in what one call of `read` adds; the number of bytes, and whether there was room
+    /// for more: then nothing is left for now. None at the end, which must not be within a
+    /// frame.
+    pub(super) fn read(
+        &mut self,
+        read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
+    ) -> io::Result<Came> {
+        self.make_room();
+        let room = self.bytes.capacity() - self.bytes.len();
+        let came = read(&mut self.bytes)?;
+        self.came(came, room)
     }
-    let mut body = Vec::with_capacity(CHUNK.min(len as usize));
-    if from.take(len).read_to_end(&mut body).await? as u64 != len {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+
+    /// The next message, as [`Frames::next`], once it has come; `None` at the end. Not
+    /// cancel-safe where `from` is not.
+    pub(super) async fn receive<M: DeserializeOwned>(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        limit: u64,
+    ) -> Result<Option<M>, ReadError> {
+        loop {
+            if let Some(message) = self.next(limit)? {
+                return Ok(Some(message));
+            }
+            self.make_room();
+            let came = from.read_buf(&mut self.bytes).await?;
+            if self.came(came, 0)? == Came::End {
+                return Ok(None);
+            }
+        }
     }
-    match postcard::take_from_bytes(&body) {
-        Ok((message, [])) => Ok(Some(message)),
-        _ => Err(Breach::Undecodable.into()),
+
+    fn came(&self, came: usize, room: usize) -> io::Result<Came> {
+        match came {
+            0 if self.bytes.len() > self.taken => Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => Ok(Came::End),
+            _ if came < room => Ok(Came::All),
+            _ => Ok(Came::Some),
+        }
     }
+
+    fn make_room(&mut self) {
+        if self.taken == self.bytes.len() && self.bytes.capacity() > 2 * BUFFER {
+            // A long message must not take up its memory for good.
+            self.bytes = Vec::new();
+        } else {
+            self.bytes.drain(..self.taken);
+        }
+        self.taken = 0;
+        self.bytes.reserve(BUFFER);
+    }
+}
+
+/// What a read of a socket brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// Some of what has come.
+    Some,
+    /// All that has come.
+    All,
+    /// Nothing will come any more.
+    End,
 }
 
 /// How many messages can wait to be written to an executor that keeps to the rules, and by
@@ -305,20 +368,54 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_whole_frames_and_nothing_else() {
+    async fn takes_out_whole_frames_and_nothing_else() {
         let whole = [frame(&RunId(1)), frame(&RunId(2))].concat();
-        let mut from = whole.as_slice();
-        assert_eq!(read::<RunId>(&mut from, 100).await.expect("whole"), Some(RunId(1)));
-        assert_eq!(read::<RunId>(&mut from, 100).await.expect("whole"), Some(RunId(2)));
-        assert_eq!(read::<RunId>(&mut from, 100).await.expect("the end"), None);
+        let (mut frames, mut from) = (Frames::default(), whole.as_slice());
+        for message in [Some(RunId(1)), Some(RunId(2)), None] {
+            assert_eq!(frames.receive::<RunId>(&mut from, 100).await.expect("whole"), message);
+        }
         for (bytes, what) in [
             (&[5, 0, 0, 0, 1][..], "cut short"),
+            (&[5, 0, 0], "cut shorter"),
             (&[2, 0, 0, 0, 1, 1], "more than a message"),
             (&[0, 0, 0, 0], "less than a message"),
             (&[255, 255, 255, 255, 1], "too long"),
         ] {
             let mut from = bytes;
-            assert!(read::<RunId>(&mut from, 100).await.is_err(), "{what}");
+            let message = Frames::default().receive::<RunId>(&mut from, 100).await;
+            assert!(message.is_err(), "{what}");
         }
+    }
+
+    #[test]
+    fn frames_may_come_in_any_pieces_and_leave_no_room_behind() {
+        let long = vec![7u8; 1 << 20];
+        let whole = [frame(&RunId(1)), frame(&long), frame(&RunId(2))].concat();
+        let mut frames = Frames::default();
+        let mut pieces = [1, 4, 10_000, 300_000, usize::MAX].into_iter().cycle();
+        let (mut rest, mut came) = (whole.as_slice(), Vec::new());
+        while !rest.is_empty() {
+            let piece = pieces.next().expect("endless").min(rest.len());
+            let read = |bytes: &mut Vec<u8>| {
+                let room = bytes.capacity() - bytes.len();
+                let now;
+                (now, rest) = rest.split_at(piece.min(room));
+                bytes.extend_from_slice(now);
+                Ok(now.len())
+            };
+            frames.read(read).expect("no end");
+            // What is announced is not yet made room for.
+            assert!(frames.bytes.capacity() <= 2 * (frames.bytes.len() + BUFFER));
+            if came.len() == 1 {
+                came.extend(frames.next::<Vec<u8>>(u64::MAX).expect("whole").map(Some));
+            }
+            if came.len() != 1 {
+                let next = frames.next::<RunId>(100).expect("whole");
+                came.extend(next.map(|_| None));
+            }
+        }
+        assert_eq!(came, [None, Some(long), None]);
+        assert_eq!(frames.read(|_| Ok(0)).expect("no frame is begun"), Came::End);
+        assert!(frames.bytes.capacity() <= 2 * BUFFER);
     }
 }

@@ -1,7 +1,7 @@
 //! The wasmtime engine: what compiled code looks like, how many instances fit, and
 //! the clock that cuts their time into slices.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -85,15 +85,14 @@ struct TickerState {
 }
 
 impl Shared {
-    fn update(&self, change: impl FnOnce(&mut TickerState)) {
+    fn state(&self) -> MutexGuard<'_, TickerState> {
         // Nothing panics while it holds the lock.
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_one();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until something runs; `false` when the ticker is closing.
     fn wait(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         while state.running == 0 && !state.closing {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -102,27 +101,37 @@ impl Shared {
 }
 
 impl Ticker {
-    /// Starts the thread for `engine`.
-    pub(super) fn start(engine: &Engine) -> std::io::Result<Ticker> {
+    /// Starts the thread for `engine`. Between two ticks it does `pause`, for so long.
+    pub(super) fn start(
+        engine: &Engine,
+        pause: impl FnMut(Duration) + Send + 'static,
+    ) -> std::io::Result<Ticker> {
         let shared =
             Arc::new(Shared { state: Mutex::new(TickerState::default()), changed: Condvar::new() });
         let thread = std::thread::Builder::new().name("roh-epoch".into()).spawn({
             let (shared, engine) = (shared.clone(), engine.weak());
-            move || tick(&shared, &engine)
+            move || tick(&shared, &engine, pause)
         })?;
         Ok(Ticker { shared, thread: Some(thread) })
     }
 
     /// Keeps the clock going for as long as the guard lives.
     pub(super) fn run(&self) -> Running {
-        self.shared.update(|state| state.running += 1);
+        let mut state = self.shared.state();
+        state.running += 1;
+        // To tell of it costs more than the rest.
+        if state.running == 1 {
+            self.shared.changed.notify_one();
+        }
+        drop(state);
         Running(self.shared.clone())
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.update(|state| state.closing = true);
+        self.shared.state().closing = true;
+        self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             // It only fails if the thread panicked, and then it is gone as well.
             let _ = thread.join();
@@ -130,9 +139,9 @@ impl Drop for Ticker {
     }
 }
 
-fn tick(shared: &Shared, engine: &EngineWeak) {
+fn tick(shared: &Shared, engine: &EngineWeak, mut pause: impl FnMut(Duration)) {
     while shared.wait() {
-        std::thread::sleep(SLICE);
+        pause(SLICE);
         match engine.upgrade() {
             Some(engine) => engine.increment_epoch(),
             None => return,
@@ -145,6 +154,6 @@ pub(super) struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.update(|state| state.running -= 1);
+        self.0.state().running -= 1;
     }
 }

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::mem;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -34,6 +35,9 @@ const OVER: Duration = SLICE.checked_div(2).unwrap();
 /// The cores of a sandbox.
 pub(super) struct Cores {
     turns: Mutex<Turns>,
+    count: usize,
+    /// How many of them are computed on by who has had a whole slice.
+    going_on: AtomicUsize,
     /// Ends the time slices of all that compute.
     end_slices: Box<dyn Fn() + Send + Sync>,
 }
@@ -55,10 +59,16 @@ type Ticket = u64;
 impl Cores {
     /// As many as there are threads to compute on. `end_slices` is to let each instance that
     /// computes be asked soon whether it would go on.
-    pub(super) fn new(cores: usize, end_slices: impl Fn() + Send + Sync + 'static) -> Arc<Cores> {
-        let (shares, waiting) = (Shares::new(cores, SLICE), HashMap::new());
+    pub(super) fn new(count: usize, end_slices: impl Fn() + Send + Sync + 'static) -> Arc<Cores> {
+        let (shares, waiting) = (Shares::new(count, SLICE), HashMap::new());
         let turns = Mutex::new(Turns { shares, last: 0, waiting, hurried: None });
-        Arc::new(Cores { turns, end_slices: Box::new(end_slices) })
+        let (going_on, end_slices) = (AtomicUsize::new(0), Box::new(end_slices));
+        Arc::new(Cores { turns, count, going_on, end_slices })
+    }
+
+    /// Whether on all of them somebody computes who was asked before, and went on.
+    pub(super) fn all_go_on(&self) -> bool {
+        self.going_on.load(Ordering::Relaxed) >= self.count
     }
 
     /// Has `future`, an instance of that tenant, polled only while it has a core. It is in line
@@ -77,7 +87,12 @@ impl Cores {
         let state = State { has: Has::Nothing, began: Instant::now(), woken: false, waker };
         let turn = Turn { cores: self.clone(), tenant: tenant.clone(), state: Mutex::new(state) };
         turn.ask(&mut turn.state());
-        Fair { future, late: Some(late), meter, place: Place(Arc::new(turn)) }
+        Fair { future, late: Some(late), meter, goes_on: false, place: Place(Arc::new(turn)) }
+    }
+
+    /// Has `tenant` pay for what was done for it without a core of its own.
+    pub(super) fn charge(&self, tenant: &TenantName, time: Duration) {
+        self.turns().shares.charge(Instant::now().into_std(), tenant, time);
     }
 
     /// Ends all slices, if what `tenant` has in line is before what another computes.
@@ -118,6 +133,8 @@ pub(super) struct Fair<F, L> {
     /// `None` if it is over.
     late: Option<L>,
     meter: Arc<Meter>,
+    /// Whether its slice was over and it would have gone on, when it was last polled.
+    goes_on: bool,
     /// The last to be dropped: to take an instance apart is work as well.
     place: Place,
 }
@@ -126,7 +143,7 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Fair { future, late, meter, place: Place(turn) } = &mut *self;
+        let Fair { future, late, meter, goes_on, place: Place(turn) } = &mut *self;
         let mut is_late = |cx: &mut Context<'_>| {
             let is_late = late.as_mut().is_none_or(|late| Pin::new(late).poll(cx).is_ready());
             if is_late {
@@ -140,13 +157,15 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
             }
             turn.take();
         }
+        let going_on = goes_on.then(|| GoingOn::new(&turn.cores));
         let poll = Pin::new(future).poll(&mut Context::from_waker(&turn.clone().into()));
+        drop(going_on);
         if poll.is_pending() {
-            let yielded = meter.took_yield();
-            if yielded {
+            *goes_on = meter.took_yield();
+            if *goes_on {
                 threads::let_others();
             }
-            let waits = turn.rest(yielded);
+            let waits = turn.rest(*goes_on);
             // Polled again, it takes a core out of turn.
             if waits && is_late(cx) {
                 cx.waker().wake_by_ref();
@@ -155,6 +174,22 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
             turn.leave();
         }
         poll
+    }
+}
+
+/// A core is computed on by who has had a whole slice.
+struct GoingOn<'a>(&'a AtomicUsize);
+
+impl GoingOn<'_> {
+    fn new(cores: &Cores) -> GoingOn<'_> {
+        cores.going_on.fetch_add(1, Ordering::Relaxed);
+        GoingOn(&cores.going_on)
+    }
+}
+
+impl Drop for GoingOn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

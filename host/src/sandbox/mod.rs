@@ -3,6 +3,7 @@
 //! What goes in and what comes out are plain values: a [`Job`] and a
 //! [`Report`]. Nothing here knows of the broker or of the manager.
 
+mod crew;
 mod engine;
 mod fair;
 #[cfg(fuzzing)]
@@ -21,17 +22,19 @@ mod warm;
 mod wasi;
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roh_abi::{Call, Load, Loaded, Script, TaskInfo, export};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Module, Trap};
 
+use self::crew::{Crew, Listener};
 use self::fair::Cores;
 use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
@@ -143,9 +146,7 @@ pub enum SandboxError {
 /// heartbeats.
 pub struct Sandbox {
     shared: Arc<Shared>,
-    /// Only gone while this is dropped.
-    runtime: Option<Runtime>,
-    compute: Handle,
+    crew: Crew,
 }
 
 struct Shared {
@@ -204,32 +205,36 @@ impl Ready {
 }
 
 impl Sandbox {
-    /// Starts its threads.
+    /// Starts its threads. Must be called from within a tokio runtime with clocks, which goes
+    /// on as long as there are jobs: it tells them the time, and nothing else.
     pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
         let Ready { image, page_map, threads } = ready;
         let engine = image.module().engine();
-        let (ticker, engine) = (engine::Ticker::start(engine)?, engine.weak());
-        let cores = Cores::new(threads, move || {
-            if let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
+        let cores = Cores::new(threads, {
+            let engine = engine.weak();
+            move || {
+                if let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                }
             }
         });
+        let crew = Crew::new()?;
+        let ticker = engine::Ticker::start(engine, pause(crew.listener(), cores.clone()))?;
+        for _ in 0..threads {
+            crew.hire(Handle::current())?;
+        }
         let shared = Shared { warm: Warm::new(image, page_map), ticker, cores };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("roh-compute")
-            .on_thread_start(threads::take_long_turns)
-            // New tasks and timers get their turn after each slice: tokio's defaults
-            // let 61 go by, which at a slice's length is an age.
-            .global_queue_interval(1)
-            .event_interval(1)
-            .enable_time()
-            .build()?;
-        Ok(Sandbox {
-            shared: Arc::new(shared),
-            compute: runtime.handle().clone(),
-            runtime: Some(runtime),
-        })
+        Ok(Sandbox { shared: Arc::new(shared), crew })
+    }
+
+    /// Has `take_in` called by one of its threads when there is something to read in `socket`,
+    /// which must not block. It is to read all that is there, and must not panic. Once only.
+    pub fn listen(
+        &self,
+        socket: OwnedFd,
+        take_in: impl FnMut() + Send + 'static,
+    ) -> std::io::Result<()> {
+        self.crew.listen(socket, take_in)
     }
 
     /// Runs `job` to its end, whatever that is, and hands its report to `ended`. Cancelling
@@ -254,11 +259,22 @@ impl Sandbox {
             tokio::time::sleep(LATE).await;
         });
         let ended = Ended(Some(ended));
-        let run = Metered::new(meter.clone(), async move {
-            let _running = running;
-            shared.run(job, data, ended).await;
+        let run = Metered::new(meter.clone(), {
+            let shared = self.shared.clone();
+            async move {
+                let _running = running;
+                shared.run(job, data, ended).await
+            }
         });
-        self.compute.spawn(self.shared.cores.share((&tenant, share), meter, late, run));
+        let run = shared.cores.share((&tenant, share), meter, late, run);
+        self.crew.spawn({
+            let tenant = tenant.clone();
+            async move {
+                if let Some(ended) = run.await {
+                    shared.put_back(tenant, ended);
+                }
+            }
+        });
         // In this order: the thread whose slice ends finds it, and that it is its turn.
         self.shared.cores.hurry(&tenant);
     }
@@ -271,12 +287,18 @@ impl Sandbox {
     }
 }
 
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        // A busy instance would hold up an orderly end for as long as it may run.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+/// How the clock waits from one tick to the next: if all threads compute and go on with it, they
+/// do not look up soon, and it does so in their stead.
+fn pause(listener: Listener, cores: Arc<Cores>) -> impl FnMut(Duration) + Send + 'static {
+    let mut listens = false;
+    move |time| {
+        if listens {
+            listener.listen_for(time)
+        } else {
+            std::thread::sleep(time)
         }
+        // Before the tick: at it, none of them computes for a moment.
+        listens = cores.all_go_on();
     }
 }
 
@@ -300,17 +322,28 @@ impl<F: FnOnce(Report)> Drop for Ended<F> {
 }
 
 impl Shared {
-    async fn run(&self, job: Job, data: Instance, ended: Ended<impl FnOnce(Report)>) {
-        let (tenant, meter, started) = (job.tenant.clone(), data.meter.clone(), data.started);
+    /// The instance, if it came to its end in good order, and its page faults.
+    async fn run(
+        &self,
+        job: Job,
+        data: Instance,
+        ended: Ended<impl FnOnce(Report)>,
+    ) -> Option<(Guest, u64)> {
+        let (meter, started) = (data.meter.clone(), data.started);
         let (mut report, guest) = self.run_instance(job, data).await;
         report.usage.cpu = meter.cpu();
         report.usage.wall = started.elapsed();
         ended.report(report);
-        // No await from here on: what has ended holds its place in the pool no longer than it
-        // has a thread.
-        if let Some(guest) = guest {
-            self.warm.put_back(tenant, guest, meter.faults());
-        }
+        guest.map(|guest| (guest, meter.faults()))
+    }
+
+    /// Cleans up after a run that has no core any more: whose turn it is need not wait for that,
+    /// above all not the next task of the same tenant. No await: what has ended holds its place
+    /// in the pool no longer than it has a thread.
+    fn put_back(&self, tenant: TenantName, (guest, faults): (Guest, u64)) {
+        let began = Instant::now();
+        self.warm.put_back(tenant.clone(), guest, faults);
+        self.cores.charge(&tenant, began.elapsed());
     }
 
     /// The report, which lacks its times, and the instance if it came to its end in good order.

@@ -604,3 +604,30 @@ fn a_hundred_thousand_waiting_tasks_of_a_thousand_tenants_are_no_trouble() {
     }
     assert!(world.tenants.iter().all(|tenant| tenant.waiting == 0 && tenant.starts == 100));
 }
+
+#[test]
+fn what_is_charged_counts_as_time_in_a_slot() {
+    let (work, more) = (Duration::from_millis(10), Duration::from_millis(20));
+    let (mut shares, mut now) = (Shares::new(1, AHEAD), Instant::now());
+    let tenants = [name(0), name(1)];
+    let mut slots = [0u32; 2];
+    for tenant in 0..2 {
+        for round in 0..3 {
+            shares.push(now, &tenants[tenant], 2 * round + tenant);
+        }
+    }
+    for key in 6..3006 {
+        let of = shares.start_next(now).expect("both wait") % 2;
+        slots[of] += 1;
+        now += work;
+        shares.ended(now, &tenants[of]);
+        // One of them makes as much work again, and more, outside of its slots.
+        if of == 0 {
+            shares.charge(now, &tenants[0], more);
+        }
+        shares.push(now, &tenants[of], 2 * key + of);
+    }
+    // 30 ms each against 10 ms.
+    let ratio = f64::from(slots[1]) / f64::from(slots[0]);
+    assert!((2.9..3.1).contains(&ratio), "{slots:?}");
+}

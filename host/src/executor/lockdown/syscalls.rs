@@ -66,6 +66,7 @@ fn allowed(pid: i32) -> Vec<Row> {
         #[cfg(target_arch = "x86_64")]
         any(libc::SYS_epoll_wait),
         any(libc::SYS_epoll_pwait),
+        any(libc::SYS_ppoll),
         any(libc::SYS_eventfd2),
         when(
             libc::SYS_socketpair,

@@ -24,7 +24,8 @@ pub async fn hear(
 ) -> std::io::Result<Heard> {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
     let (ours, theirs) = UnixStream::pair()?;
-    let (read, to, rest) = ends(ours, wire::unwritten(jobs.len() as u32))?;
+    let (to, rest) = outlet(&ours, wire::unwritten(jobs.len() as u32))?;
+    let from = (Frames::default(), inlet(ours)?);
     let process = Process::new(0, walls, jobs.len() as u32, to);
     let run = |job: &Job| process.run(Box::new(job.clone()), calls.clone()).ok();
     let mut running: Vec<_> = jobs.iter().filter_map(run).collect();
@@ -32,7 +33,9 @@ pub async fn hear(
     theirs.set_nonblocking(true)?;
     let (mut told, mut says) = tokio::net::UnixStream::from_std(theirs)?.into_split();
     let executor = async {
-        let mut told = async || wire::read::<ToExecutor>(&mut told, u64::MAX).await.ok().flatten();
+        let mut frames = Frames::default();
+        let mut told =
+            async || frames.receive::<ToExecutor>(&mut told, u64::MAX).await.ok().flatten();
         for piece in said {
             // The daemon may have hung up.
             let _ = says.write_all(piece).await;
@@ -46,7 +49,7 @@ pub async fn hear(
         while told().await.is_some() {}
     };
     let broken = tokio::select! {
-        heard = listen(read, &process, wire::longest_message(&limits)) => match heard {
+        heard = listen(from, &process, wire::longest_message(&limits)) => match heard {
             Err(ReadError::Breach(breach)) => Some(breach.to_string()),
             Err(ReadError::Io(_)) | Ok(()) => None,
         },

@@ -10,16 +10,19 @@ use crate::sandbox::tests::job;
 const INSTANCES: u32 = 2;
 
 /// An executor that nobody started, and its end of the wire.
-fn process() -> (Arc<Process>, Rest, Inlet) {
+fn process() -> (Arc<Process>, Rest, Theirs) {
     let walls = Walls { seccomp: Applied::Yes, landlock: Applied::Yes, namespaces: Applied::Yes };
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let (_, to, rest) = ends(ours, wire::unwritten(INSTANCES)).expect("an end");
-    let (theirs, ..) = ends(theirs, 0).expect("an end");
+    let (to, rest) = outlet(&ours, wire::unwritten(INSTANCES)).expect("an end");
+    theirs.set_nonblocking(true).expect("a socket");
+    let theirs = (Frames::default(), inlet(theirs).expect("an end"));
     (Process::new(0, walls, INSTANCES, to), rest, theirs)
 }
 
-async fn next(theirs: &mut Inlet) -> ToExecutor {
-    wire::read(theirs, u64::MAX).await.expect("whole").expect("a message")
+type Theirs = (Frames, Inlet);
+
+async fn next((frames, theirs): &mut Theirs) -> ToExecutor {
+    frames.receive(theirs, u64::MAX).await.expect("whole").expect("a message")
 }
 
 fn stopped(id: u64) -> FromExecutor {

@@ -1,0 +1,267 @@
+//! The threads that compute. Each polls whatever future is next in line, and then looks for
+//! word from outside; one that has nothing to do waits for either. To have another thread wait
+//! for word, and hand on what it says, would cost more than a short task takes.
+
+mod bell;
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use std::{io, mem, process, ptr, thread};
+
+use async_task::{Runnable, Task};
+use tokio::runtime::Handle;
+
+use self::bell::{Bell, Woken};
+use super::threads;
+
+/// The threads, until this is dropped.
+pub(super) struct Crew(Arc<Shared>);
+
+struct Shared {
+    line: Mutex<Line>,
+    bell: Bell,
+    source: OnceLock<Source>,
+}
+
+/// The futures that are not over.
+#[derive(Default)]
+struct Line {
+    /// Those that are to be polled.
+    next: VecDeque<Runnable>,
+    /// All of them, to be dropped at the end.
+    all: HashMap<u64, Task<()>>,
+    last: u64,
+    /// Threads that wait, or are about to.
+    waiting: usize,
+    /// The bell was rung, and no thread has come yet.
+    rung: bool,
+    closed: bool,
+}
+
+/// Where word comes from.
+struct Source {
+    socket: OwnedFd,
+    take_in: Mutex<Box<dyn FnMut() + Send>>,
+}
+
+thread_local! {
+    /// The crew that the calling thread is of.
+    static OF: Cell<*const Shared> = const { Cell::new(ptr::null()) };
+}
+
+impl Crew {
+    /// Nobody is in it yet.
+    pub(super) fn new() -> io::Result<Crew> {
+        let (line, bell, source) = (Mutex::default(), Bell::new()?, OnceLock::new());
+        Ok(Crew(Arc::new(Shared { line, bell, source })))
+    }
+
+    /// Starts a thread. Its futures may use the clocks of `runtime`.
+    pub(super) fn hire(&self, runtime: Handle) -> io::Result<()> {
+        let shared = self.0.clone();
+        let work = move || {
+            threads::take_long_turns();
+            let _clocks = runtime.enter();
+            OF.set(Arc::as_ptr(&shared));
+            shared.work();
+        };
+        thread::Builder::new().name("roh-compute".into()).spawn(work)?;
+        Ok(())
+    }
+
+    /// Has `take_in` called when there is something to read in `socket`, which must not block.
+    /// It is to read all that is there, and must not panic. Once only.
+    pub(super) fn listen(
+        &self,
+        socket: OwnedFd,
+        take_in: impl FnMut() + Send + 'static,
+    ) -> io::Result<()> {
+        let take_in = Mutex::new(Box::new(take_in) as Box<dyn FnMut() + Send>);
+        let source = self.0.source.get_or_init(|| Source { socket, take_in });
+        self.0.bell.listen(&source.socket)
+    }
+
+    /// Puts `future` in line.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let mut line = self.0.line();
+        line.last += 1;
+        let over = Over { shared: self.0.clone(), number: line.last };
+        let future = async move {
+            let _over = over;
+            future.await;
+        };
+        let shared = self.0.clone();
+        let (runnable, task) = async_task::spawn(future, move |runnable| shared.put(runnable));
+        let number = line.last;
+        line.all.insert(number, task);
+        drop(line);
+        runnable.schedule();
+    }
+
+    /// Who listens in its stead.
+    pub(super) fn listener(&self) -> Listener {
+        Listener(self.0.clone())
+    }
+}
+
+/// Listens for a crew whose threads compute, and would not look up soon.
+pub(super) struct Listener(Arc<Shared>);
+
+impl Listener {
+    /// Takes in, on the calling thread, what comes within that time.
+    pub(super) fn listen_for(&self, time: Duration) {
+        let Some(source) = self.0.source.get() else { return thread::sleep(time) };
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !bell::comes(&source.socket, left) {
+                return;
+            }
+            self.0.take_in(source, Others::Wait);
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        let mut line = self.0.line();
+        line.closed = true;
+        let (next, all) = (mem::take(&mut line.next), mem::take(&mut line.all));
+        drop(line);
+        // What is dropped may put others in line, where they are dropped as well.
+        drop(next);
+        drop(all);
+        // Who comes rings for the next.
+        self.0.bell.ring();
+    }
+}
+
+/// What to do while another thread takes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Wait,
+    GoOn,
+}
+
+/// What a thread does next.
+enum Next {
+    Poll(Runnable),
+    Wait,
+    End,
+}
+
+impl Shared {
+    fn work(&self) {
+        loop {
+            match self.next() {
+                Next::Poll(runnable) => {
+                    // Who waits for the future learns of it from what it drops.
+                    let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
+                    if let Some(source) = self.source.get() {
+                        self.take_in(source, Others::GoOn);
+                    }
+                }
+                Next::Wait => {
+                    let woken = self.bell.wait();
+                    let mut line = self.line();
+                    line.waiting -= 1;
+                    line.rung = false;
+                    drop(line);
+                    if let (Woken::ToListen, Some(source)) = (woken, self.source.get()) {
+                        // If another has just looked, it may have been too early.
+                        self.take_in(source, Others::Wait);
+                    }
+                }
+                Next::End => return,
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut line = self.line();
+        if line.closed {
+            drop(line);
+            self.bell.ring();
+            return Next::End;
+        }
+        let Some(runnable) = line.next.pop_front() else {
+            line.waiting += 1;
+            return Next::Wait;
+        };
+        let ring = line.calls_for_another();
+        drop(line);
+        if ring {
+            self.bell.ring();
+        }
+        Next::Poll(runnable)
+    }
+
+    /// Puts a future in line that is to be polled.
+    fn put(&self, runnable: Runnable) {
+        let mut line = self.line();
+        if line.closed {
+            drop(line);
+            // Dropped with the lock, it could not put others in line.
+            return drop(runnable);
+        }
+        line.next.push_back(runnable);
+        // One of the crew comes to it itself, or finds then that another should: what wakes
+        // others in the middle of a poll ends it soon, at its slice's end in any case.
+        let ring = OF.get() != ptr::from_ref(self) && line.calls_for_another();
+        drop(line);
+        if ring {
+            self.bell.ring();
+        }
+    }
+
+    fn take_in(&self, source: &Source, others: Others) {
+        let mut take_in = match (source.take_in.try_lock(), others) {
+            (Ok(take_in), _) => take_in,
+            (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
+            (Err(TryLockError::WouldBlock), Others::GoOn) => return,
+            (Err(TryLockError::WouldBlock), Others::Wait) => {
+                source.take_in.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(&mut *take_in)).is_err() {
+            // Nobody would hear of what comes next.
+            process::abort();
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Nothing panics while it holds the lock.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// Whether to ring for another thread, which then comes, or finds that others came first.
+    fn calls_for_another(&mut self) -> bool {
+        let calls = !self.next.is_empty() && self.waiting > 0 && !self.rung;
+        self.rung |= calls;
+        calls
+    }
+}
+
+/// Lets go of a future that is over, or dropped.
+struct Over {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let task = self.shared.line().all.remove(&self.number);
+        if let Some(task) = task {
+            task.detach();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
