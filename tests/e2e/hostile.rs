@@ -257,9 +257,9 @@ fn what_is_kept_is_as_its_image(_: &Rabbit) {
         ..Limits::default()
     };
     let capacity = Capacity { instances: 4, threads: 2, memory: limits.memory };
-    let sandbox = sandbox(capacity);
     let (mut served, mut most) = (0, 0);
     run(async {
+        let sandbox = sandbox(capacity);
         for class in ["escape", "confusion", "leak", "memory", "cpu", "time"].map(class) {
             for (number, script) in class.iter().enumerate() {
                 for function in ["main", "plant", "look", "plant"] {

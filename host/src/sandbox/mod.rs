@@ -205,8 +205,11 @@ impl Ready {
 }
 
 impl Sandbox {
-    /// Starts its threads. Must be called from within a tokio runtime with clocks, which goes
-    /// on as long as there are jobs: it tells them the time, and nothing else.
+    /// Starts its threads. The calling tokio runtime must go on for as long as there are jobs:
+    /// it tells them the time, and nothing else.
+    ///
+    /// # Panics
+    /// Not called from a runtime with clocks.
     pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
         let Ready { image, page_map, threads } = ready;
         let engine = image.module().engine();

@@ -611,10 +611,8 @@ fn what_is_charged_counts_as_time_in_a_slot() {
     let (mut shares, mut now) = (Shares::new(1, AHEAD), Instant::now());
     let tenants = [name(0), name(1)];
     let mut slots = [0u32; 2];
-    for tenant in 0..2 {
-        for round in 0..3 {
-            shares.push(now, &tenants[tenant], 2 * round + tenant);
-        }
+    for key in 0..6 {
+        shares.push(now, &tenants[key % 2], key);
     }
     for key in 6..3006 {
         let of = shares.start_next(now).expect("both wait") % 2;

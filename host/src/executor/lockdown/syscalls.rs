@@ -66,7 +66,6 @@ fn allowed(pid: i32) -> Vec<Row> {
         #[cfg(target_arch = "x86_64")]
         any(libc::SYS_epoll_wait),
         any(libc::SYS_epoll_pwait),
-        any(libc::SYS_ppoll),
         any(libc::SYS_eventfd2),
         when(
             libc::SYS_socketpair,
@@ -101,6 +100,7 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAKE)]),
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAIT_BITSET)]),
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAKE_BITSET)]),
+        any(libc::SYS_ppoll),
         any(libc::SYS_clock_nanosleep),
         any(libc::SYS_nanosleep),
         any(libc::SYS_restart_syscall),
