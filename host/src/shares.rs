@@ -223,10 +223,12 @@ impl<K: Copy + Ord> Shares<K> {
         self.change(tenant, |lane| lane.running -= 1);
     }
 
-    /// Has `tenant` pay as for a slot that it held so long.
+    /// Has `tenant` pay as for a slot that it held so long, up to now, if somebody is ready.
     pub(crate) fn charge(&mut self, now: Instant, tenant: &TenantName, time: Duration) {
         self.advance(now);
-        self.change(tenant, |lane| lane.pass += nanos(time) * lane.weight());
+        if self.ready.any() {
+            self.change(tenant, |lane| lane.pass += nanos(time) * lane.weight());
+        }
     }
 
     /// How many slots are held.

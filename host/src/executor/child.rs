@@ -16,9 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::ends::{Outlet, outlet};
 use super::lockdown::{self, Entered, LockdownError, Walls};
 use super::runs::Runs;
-use super::wire::{
-    self, Breach, Came, Ended, Frames, FromExecutor, Hello, ReadError, RunId, ToExecutor,
-};
+use super::wire::{self, Breach, Ended, Frames, FromExecutor, Hello, ReadError, RunId, ToExecutor};
 use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
 use crate::telemetry;
 
@@ -61,13 +59,14 @@ fn live() -> Result<(), Failure> {
     let code = rustix::io::dup(rustix::stdio::stdout()).map_err(io)?;
     let socket = UnixStream::from(socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async move {
+    let ended = runtime.block_on(async move {
         // A service manager, or a terminal, tells all processes at once: it is the daemon
         // that heeds it, and lets tasks end. Who listens is not ended by default.
         let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let _unheeded = heard.map(signal);
         let mut ears = Ears { socket, frames: Frames::default() };
-        // Until then there is nothing else to do.
+        // Until then there is nothing else to do, and before the daemon knows that we are ready
+        // it says nothing else.
         let Some(ToExecutor::Hello(hello)) = ears.wait()? else {
             return Err(Breach::OutOfTurn.into());
         };
@@ -90,10 +89,14 @@ fn live() -> Result<(), Failure> {
             error = rest.write() => Err(error.into()),
             Ok(result) = is_over => Ok(result?),
         }
-    })
+    });
+    // The process ends. Until it has, instances that sleep need its clocks.
+    std::mem::forget(runtime);
+    ended
 }
 
-/// Has the room's sandbox listen to the daemon, until that is gone.
+/// Has the room's sandbox listen to the daemon, until that is gone. The sandbox is never dropped
+/// then, as the room holds it and it the room: the process ends with it.
 fn listen(
     room: Room,
     mut ears: Ears,
@@ -102,16 +105,28 @@ fn listen(
     let (room, mut over) = (Arc::new(room), Some(over));
     let socket = ears.socket.try_clone()?.into();
     room.clone().sandbox.listen(socket, move || {
-        let result = match room.hear(&mut ears) {
-            Ok(true) => return,
-            Ok(false) => Ok(()),
+        let end = match room.hear(&mut ears) {
+            Ok(Heard::Something) => return true,
+            Ok(Heard::Nothing) => return false,
+            Ok(Heard::End) => Ok(()),
             Err(error) => Err(error),
         };
         if let Some(over) = over.take() {
             // If nobody waits for it, the process ends already.
-            let _ = over.send(result);
+            let _ = over.send(end);
         }
+        false
     })
+}
+
+/// What a look at the socket brought.
+enum Heard {
+    /// Something, and perhaps there is more.
+    Something,
+    /// Nothing has come.
+    Nothing,
+    /// The daemon is gone.
+    End,
 }
 
 /// What comes from the daemon.
@@ -125,14 +140,13 @@ impl Ears {
     fn wait(&mut self) -> Result<Option<ToExecutor>, ReadError> {
         loop {
             match self.frames.next(u64::MAX)? {
-                None if self.read()? == Came::End => return Ok(None),
-                None => {}
+                None if self.read()? => {}
                 message => return Ok(message),
             }
         }
     }
 
-    fn read(&mut self) -> std::io::Result<Came> {
+    fn read(&mut self) -> std::io::Result<bool> {
         self.frames.read(|bytes| Ok(rustix::io::read(&self.socket, spare_capacity(bytes))?))
     }
 }
@@ -165,23 +179,21 @@ struct Run {
 }
 
 impl Room {
-    /// Does as it is told, as far as word has come; whether the daemon is still there.
-    fn hear(&self, ears: &mut Ears) -> Result<bool, ReadError> {
-        loop {
-            let came = match ears.read() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                came => came?,
-            };
-            while let Some(message) = ears.frames.next(u64::MAX)? {
-                self.obey(message)?;
-            }
-            match came {
-                Came::Some => {}
-                Came::All => return Ok(true),
-                Came::End => return Ok(false),
-            }
+    /// Looks once whether word has come, and does as it is told.
+    fn hear(&self, ears: &mut Ears) -> Result<Heard, ReadError> {
+        match ears.read() {
+            Ok(true) => {}
+            Ok(false) => return Ok(Heard::End),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return Ok(Heard::Nothing),
+                ErrorKind::Interrupted => return Ok(Heard::Something),
+                _ => return Err(error.into()),
+            },
         }
+        while let Some(message) = ears.frames.next(u64::MAX)? {
+            self.obey(message)?;
+        }
+        Ok(Heard::Something)
     }
 
     fn obey(&self, message: ToExecutor) -> Result<(), Breach> {

@@ -159,17 +159,15 @@ impl Frames {
         Ok(Some(message))
     }
 
-    /// Takes in what one call of `read` adds; the number of bytes, and whether there was room
-    /// for more: then nothing is left for now. None at the end, which must not be within a
-    /// frame.
+    /// Takes in what one call of `read` adds, which says how many bytes that were: none at the
+    /// end, which must not be within a frame. Whether it was not the end.
     pub(super) fn read(
         &mut self,
         read: impl FnOnce(&mut Vec<u8>) -> io::Result<usize>,
-    ) -> io::Result<Came> {
+    ) -> io::Result<bool> {
         self.make_room();
-        let room = self.bytes.capacity() - self.bytes.len();
         let came = read(&mut self.bytes)?;
-        self.came(came, room)
+        self.goes_on(came)
     }
 
     /// The next message, as [`Frames::next`], once it has come; `None` at the end. Not
@@ -185,19 +183,17 @@ impl Frames {
             }
             self.make_room();
             let came = from.read_buf(&mut self.bytes).await?;
-            if self.came(came, 0)? == Came::End {
+            if !self.goes_on(came)? {
                 return Ok(None);
             }
         }
     }
 
-    fn came(&self, came: usize, room: usize) -> io::Result<Came> {
-        match came {
-            0 if self.bytes.len() > self.taken => Err(io::ErrorKind::UnexpectedEof.into()),
-            0 => Ok(Came::End),
-            _ if came < room => Ok(Came::All),
-            _ => Ok(Came::Some),
+    fn goes_on(&self, came: usize) -> io::Result<bool> {
+        if came == 0 && self.bytes.len() > self.taken {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        Ok(came > 0)
     }
 
     fn make_room(&mut self) {
@@ -210,17 +206,6 @@ impl Frames {
         self.taken = 0;
         self.bytes.reserve(BUFFER);
     }
-}
-
-/// What a read of a socket brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
-    /// Some of what has come.
-    Some,
-    /// All that has come.
-    All,
-    /// Nothing will come any more.
-    End,
 }
 
 /// How many messages can wait to be written to an executor that keeps to the rules, and by
@@ -415,7 +400,7 @@ mod tests {
             }
         }
         assert_eq!(came, [None, Some(long), None]);
-        assert_eq!(frames.read(|_| Ok(0)).expect("no frame is begun"), Came::End);
+        assert!(!frames.read(|_| Ok(0)).expect("no frame is begun"));
         assert!(frames.bytes.capacity() <= 2 * BUFFER);
     }
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, mem, process, ptr, thread};
 
@@ -45,8 +45,11 @@ struct Line {
 /// Where word comes from.
 struct Source {
     socket: OwnedFd,
-    take_in: Mutex<Box<dyn FnMut() + Send>>,
+    take_in: Mutex<TakeIn>,
 }
+
+/// Looks once whether word has come, and takes it in; whether there may be more.
+type TakeIn = Box<dyn FnMut() -> bool + Send>;
 
 thread_local! {
     /// The crew that the calling thread is of.
@@ -73,14 +76,15 @@ impl Crew {
         Ok(())
     }
 
-    /// Has `take_in` called when there is something to read in `socket`, which must not block.
-    /// It is to read all that is there, and must not panic. Once only.
+    /// Has `take_in` called when something has come over `socket`, which must not block, or when
+    /// the other end was closed; and then again for as long as it says that there may be more: it
+    /// is to read until there is not. It must not panic. Once only.
     pub(super) fn listen(
         &self,
         socket: OwnedFd,
-        take_in: impl FnMut() + Send + 'static,
+        take_in: impl FnMut() -> bool + Send + 'static,
     ) -> io::Result<()> {
-        let take_in = Mutex::new(Box::new(take_in) as Box<dyn FnMut() + Send>);
+        let take_in = Mutex::new(Box::new(take_in) as TakeIn);
         let source = self.0.source.get_or_init(|| Source { socket, take_in });
         self.0.bell.listen(&source.socket)
     }
@@ -121,7 +125,11 @@ impl Listener {
             if left.is_zero() || !bell::comes(&source.socket, left) {
                 return;
             }
-            self.0.take_in(source, Others::Wait);
+            match source.take_in.try_lock() {
+                Ok(mut take_in) => take_in_once(&mut take_in),
+                // Another reads, which may take longer.
+                Err(_) => return thread::sleep(end.saturating_duration_since(Instant::now())),
+            };
         }
     }
 }
@@ -140,13 +148,6 @@ impl Drop for Crew {
     }
 }
 
-/// What to do while another thread takes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Others {
-    Wait,
-    GoOn,
-}
-
 /// What a thread does next.
 enum Next {
     Poll(Runnable),
@@ -161,8 +162,11 @@ impl Shared {
                 Next::Poll(runnable) => {
                     // Who waits for the future learns of it from what it drops.
                     let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
-                    if let Some(source) = self.source.get() {
-                        self.take_in(source, Others::GoOn);
+                    // If another reads already, it reads all.
+                    if let Some(source) = self.source.get()
+                        && let Ok(mut take_in) = source.take_in.try_lock()
+                    {
+                        while take_in_once(&mut take_in) {}
                     }
                 }
                 Next::Wait => {
@@ -172,8 +176,10 @@ impl Shared {
                     line.rung = false;
                     drop(line);
                     if let (Woken::ToListen, Some(source)) = (woken, self.source.get()) {
-                        // If another has just looked, it may have been too early.
-                        self.take_in(source, Others::Wait);
+                        // If another reads already, it may have looked too early.
+                        let take_in = source.take_in.lock();
+                        let mut take_in = take_in.unwrap_or_else(PoisonError::into_inner);
+                        while take_in_once(&mut take_in) {}
                     }
                 }
                 Next::End => return,
@@ -209,27 +215,13 @@ impl Shared {
             return drop(runnable);
         }
         line.next.push_back(runnable);
-        // One of the crew comes to it itself, or finds then that another should: what wakes
-        // others in the middle of a poll ends it soon, at its slice's end in any case.
-        let ring = OF.get() != ptr::from_ref(self) && line.calls_for_another();
+        // One of the crew comes to it itself: what puts others in line in the middle of a poll
+        // does so as its slice ends.
+        let is_ours = OF.get() == ptr::from_ref(self) && line.next.len() == 1;
+        let ring = !is_ours && line.calls_for_another();
         drop(line);
         if ring {
             self.bell.ring();
-        }
-    }
-
-    fn take_in(&self, source: &Source, others: Others) {
-        let mut take_in = match (source.take_in.try_lock(), others) {
-            (Ok(take_in), _) => take_in,
-            (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
-            (Err(TryLockError::WouldBlock), Others::GoOn) => return,
-            (Err(TryLockError::WouldBlock), Others::Wait) => {
-                source.take_in.lock().unwrap_or_else(PoisonError::into_inner)
-            }
-        };
-        if catch_unwind(AssertUnwindSafe(&mut *take_in)).is_err() {
-            // Nobody would hear of what comes next.
-            process::abort();
         }
     }
 
@@ -237,6 +229,11 @@ impl Shared {
         // Nothing panics while it holds the lock.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn take_in_once(take_in: &mut TakeIn) -> bool {
+    // Nobody would hear of what comes next.
+    catch_unwind(AssertUnwindSafe(take_in)).unwrap_or_else(|_| process::abort())
 }
 
 impl Line {

@@ -4,7 +4,8 @@
 //! go on. So they are at each tick of the sandbox's clock, whenever their slices began; but
 //! with nobody new, a slice has to be over first.
 //!
-//! What is charged is the time that a core was held: nobody else had it meanwhile.
+//! What is charged is the time that a core was held, though for some of it the thread may have
+//! had something else to do; and the time that it took to clean up afterwards, without a core.
 
 use std::collections::HashMap;
 use std::mem;

@@ -230,12 +230,13 @@ impl Sandbox {
         Ok(Sandbox { shared: Arc::new(shared), crew })
     }
 
-    /// Has `take_in` called by one of its threads when there is something to read in `socket`,
-    /// which must not block. It is to read all that is there, and must not panic. Once only.
+    /// Has `take_in` called by one of its threads when something has come over `socket`, which
+    /// must not block, or when the other end was closed; and then again for as long as it says
+    /// that there may be more: it is to read until there is not. It must not panic. Once only.
     pub fn listen(
         &self,
         socket: OwnedFd,
-        take_in: impl FnMut() + Send + 'static,
+        take_in: impl FnMut() -> bool + Send + 'static,
     ) -> std::io::Result<()> {
         self.crew.listen(socket, take_in)
     }

@@ -629,3 +629,33 @@ fn what_is_charged_counts_as_time_in_a_slot() {
     let ratio = f64::from(slots[1]) / f64::from(slots[0]);
     assert!((2.9..3.1).contains(&ratio), "{slots:?}");
 }
+
+#[test]
+fn what_is_charged_while_nobody_waits_is_free() {
+    let work = Duration::from_micros(300);
+    let (mut shares, mut now) = (Shares::new(2, AHEAD), Instant::now());
+    let tenants = [name(0), name(1)];
+    // One always holds a slot, and never waits for another.
+    shares.take(now, &tenants[0]);
+    for _ in 0..100_000 {
+        shares.take(now, &tenants[0]);
+        now += work;
+        shares.ended(now, &tenants[0]);
+        shares.charge(now, &tenants[0], work);
+    }
+    // Then both want all that there is.
+    for key in 0..100 {
+        shares.push(now, &tenants[1 - key as usize % 2], 1_000_001 + key);
+    }
+    shares.ended(now, &tenants[0]);
+    let mut slots = [0; 2];
+    for _ in 0..10 {
+        let both = [(); 2].map(|()| shares.start_next(now).expect("both wait") as usize % 2);
+        now += AHEAD;
+        for of in both {
+            slots[of] += 1;
+            shares.ended(now, &tenants[of]);
+        }
+    }
+    assert!((9..=11).contains(&slots[0]), "{slots:?}");
+}

@@ -426,7 +426,6 @@ const LEFT: &[c_long] = &[
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_nanosleep,
-    libc::SYS_ppoll,
     libc::SYS_pread64,
     libc::SYS_read,
     libc::SYS_restart_syscall,

@@ -60,7 +60,7 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFD)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFL)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_DUPFD_CLOEXEC)]),
-        // What tokio's runtime is made of. The pair is for signals, of which there are none.
+        // What tokio's runtime is made of, and what threads wait for that compute. The pair is for signals, of which there are none.
         any(libc::SYS_epoll_create1),
         any(libc::SYS_epoll_ctl),
         #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,8 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAKE)]),
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAIT_BITSET)]),
         when(libc::SYS_futex, &[(1, FUTEX_COMMAND, libc::FUTEX_WAKE_BITSET)]),
-        any(libc::SYS_ppoll),
+        // For one descriptor, without other signals meanwhile.
+        when(libc::SYS_ppoll, &[(1, u64::MAX, 1), (3, u64::MAX, 0)]),
         any(libc::SYS_clock_nanosleep),
         any(libc::SYS_nanosleep),
         any(libc::SYS_restart_syscall),
