@@ -223,10 +223,11 @@ impl<K: Copy + Ord> Shares<K> {
         self.change(tenant, |lane| lane.running -= 1);
     }
 
-    /// Has `tenant` pay as for a slot that it held so long, up to now, if somebody is ready.
+    /// Has `tenant` pay as for a slot that it held so long, up to now. What nobody else wanted is
+    /// free: it pays if somebody is ready, or was just given the last slot.
     pub(crate) fn charge(&mut self, now: Instant, tenant: &TenantName, time: Duration) {
         self.advance(now);
-        if self.ready.any() {
+        if self.ready.any() || !self.has_room() {
             self.change(tenant, |lane| lane.pass += nanos(time) * lane.weight());
         }
     }

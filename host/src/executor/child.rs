@@ -90,7 +90,7 @@ fn live() -> Result<(), Failure> {
             Ok(result) = is_over => Ok(result?),
         }
     });
-    // The process ends. Until it has, instances that sleep need its clocks.
+    // The process ends. If its clocks did before, instances that sleep would panic.
     std::mem::forget(runtime);
     ended
 }

@@ -122,13 +122,11 @@ impl Listener {
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || !bell::comes(&source.socket, left) {
-                return;
-            }
+            let comes = !left.is_zero() && bell::comes(&source.socket, left);
             match source.take_in.try_lock() {
-                Ok(mut take_in) => take_in_once(&mut take_in),
-                // Another reads, which may take longer.
-                Err(_) => return thread::sleep(end.saturating_duration_since(Instant::now())),
+                Ok(mut take_in) if comes => take_in_once(&mut take_in),
+                // Nothing came; or another reads, which may take longer than that.
+                _ => return thread::sleep(end.saturating_duration_since(Instant::now())),
             };
         }
     }
@@ -162,7 +160,8 @@ impl Shared {
                 Next::Poll(runnable) => {
                     // Who waits for the future learns of it from what it drops.
                     let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
-                    // If another reads already, it reads all.
+                    // If another reads already: what it leaves is told to who waits, or is found
+                    // after the next poll.
                     if let Some(source) = self.source.get()
                         && let Ok(mut take_in) = source.take_in.try_lock()
                     {
@@ -215,8 +214,8 @@ impl Shared {
             return drop(runnable);
         }
         line.next.push_back(runnable);
-        // One of the crew comes to it itself: what puts others in line in the middle of a poll
-        // does so as its slice ends.
+        // One of the crew comes to it itself: what puts another in line in the middle of a poll
+        // does so as its slice ends, and all others are busy then.
         let is_ours = OF.get() == ptr::from_ref(self) && line.next.len() == 1;
         let ring = !is_ours && line.calls_for_another();
         drop(line);

@@ -5,7 +5,8 @@
 //! with nobody new, a slice has to be over first.
 //!
 //! What is charged is the time that a core was held, though for some of it the thread may have
-//! had something else to do; and the time that it took to clean up afterwards, without a core.
+//! had something else to do; and the time that it took to clean up afterwards, without a core, if
+//! that kept anybody from one.
 
 use std::collections::HashMap;
 use std::mem;

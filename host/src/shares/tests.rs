@@ -631,6 +631,25 @@ fn what_is_charged_counts_as_time_in_a_slot() {
 }
 
 #[test]
+fn what_is_charged_while_others_have_all_slots_counts() {
+    let (work, more) = (Duration::from_millis(10), Duration::from_secs(3));
+    let (mut shares, mut now) = (Shares::new(1, AHEAD), Instant::now());
+    let tenants = [name(0), name(1)];
+    shares.take(now, &tenants[0]);
+    now += work;
+    shares.push(now, &tenants[1], 1);
+    shares.ended(now, &tenants[0]);
+    assert_eq!(shares.start_next(now), Some(1));
+    // Nobody is ready, but who has the slot could not use it.
+    now += more;
+    shares.charge(now, &tenants[0], more);
+    shares.push(now, &tenants[0], 0);
+    shares.push(now, &tenants[1], 1);
+    shares.ended(now, &tenants[1]);
+    assert_eq!(shares.start_next(now), Some(1));
+}
+
+#[test]
 fn what_is_charged_while_nobody_waits_is_free() {
     let work = Duration::from_micros(300);
     let (mut shares, mut now) = (Shares::new(2, AHEAD), Instant::now());

@@ -60,7 +60,8 @@ fn allowed(pid: i32) -> Vec<Row> {
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFD)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_GETFL)]),
         when(libc::SYS_fcntl, &[(1, INT, libc::F_DUPFD_CLOEXEC)]),
-        // What tokio's runtime is made of, and what threads wait for that compute. The pair is for signals, of which there are none.
+        // What tokio's runtime is made of, and what the threads that compute wait for. The pair
+        // is for signals, of which there are none.
         any(libc::SYS_epoll_create1),
         any(libc::SYS_epoll_ctl),
         #[cfg(target_arch = "x86_64")]

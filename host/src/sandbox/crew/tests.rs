@@ -157,7 +157,7 @@ async fn word_is_taken_in_for_those_that_compute() {
     socket.write_all(&[1]).expect("somebody reads");
     let waits = || crew.0.line().next.len();
     assert_eq!(waits(), 0);
-    crew.listener().listen_for(Duration::from_millis(1));
+    crew.listener().listen_for(Duration::from_millis(100));
     assert_eq!(waits(), 1);
     over.store(true, Ordering::SeqCst);
     socket.read_exact(&mut [0]).expect("it comes back");
