@@ -291,18 +291,17 @@ impl Sandbox {
     }
 }
 
-/// How the clock waits from one tick to the next: if all threads compute and go on with it, they
-/// do not look up soon, and it does so in their stead.
+/// How the clock waits from one tick to the next: where all threads computed and went on with it
+/// lately, they do not look up soon, and it listens in their stead.
 fn pause(listener: Listener, cores: Arc<Cores>) -> impl FnMut(Duration) + Send + 'static {
-    let mut listens = false;
+    /// In ticks. While a short task runs beside long ones, not all threads go on; its next word
+    /// comes when they do again.
+    const LATELY: u32 = 10;
+    let mut listens = 0;
     move |time| {
-        if listens {
-            listener.listen_for(time)
-        } else {
-            std::thread::sleep(time)
-        }
+        if listens > 0 { listener.listen_for(time) } else { std::thread::sleep(time) }
         // Before the tick: at it, none of them computes for a moment.
-        listens = cores.all_go_on();
+        listens = if cores.all_go_on() { LATELY } else { u32::saturating_sub(listens, 1) };
     }
 }
 
