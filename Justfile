@@ -84,6 +84,10 @@ fuzz target="all" seconds="10": setup
         cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 
+# Measures ROH beside Celery, on one broker, in turns (5 minutes; `just bench quick`: 1)
+bench extent="full": setup build
+    {{ target }}/release/roh-bench {{ extent }}
+
 # Measures what the second wall adds to a task's time (a minute)
 bench-wall: build
     {{ target }}/release/roh-bench-wall

@@ -229,6 +229,11 @@ impl Daemon {
         Daemon { process, folder, port }
     }
 
+    /// Its process id.
+    pub fn pid(&mut self) -> u32 {
+        self.process.child().id()
+    }
+
     /// Whether it says that it takes tasks.
     pub fn is_ready(&self) -> bool {
         ureq::get(self.address("/readyz")).call().is_ok()

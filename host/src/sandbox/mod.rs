@@ -299,7 +299,11 @@ fn pause(listener: Listener, cores: Arc<Cores>) -> impl FnMut(Duration) + Send +
     const LATELY: u32 = 10;
     let mut listens = 0;
     move |time| {
-        if listens > 0 { listener.listen_for(time) } else { std::thread::sleep(time) }
+        if listens > 0 {
+            listener.listen_for(time)
+        } else {
+            std::thread::sleep(time)
+        }
         // Before the tick: at it, none of them computes for a moment.
         listens = if cores.all_go_on() { LATELY } else { u32::saturating_sub(listens, 1) };
     }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes a virtual environment with Celery, below the folder given, and prints its python.
+# Does nothing, fast, where it is there.
+set -eu
+
+CELERY=5.7.0
+venv=$1/celery-$CELERY
+
+if ! "$venv/bin/python" -c 'import celery' 2>/dev/null; then
+    echo "bench: installing celery $CELERY into $venv (a minute)" >&2
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "celery==$CELERY" >&2
+fi
+echo "$venv/bin/python"
