@@ -8,7 +8,8 @@ venv=$1/celery-$CELERY
 
 if ! "$venv/bin/python" -c 'import celery' 2>/dev/null; then
     echo "bench: installing celery $CELERY into $venv (a minute)" >&2
-    python3 -m venv "$venv"
+    # What it says if it fails is for people; our output is not.
+    python3 -m venv "$venv" >&2
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "celery==$CELERY" >&2
 fi
 echo "$venv/bin/python"

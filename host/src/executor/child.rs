@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
+use rustix::io::retry_on_intr;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +148,9 @@ impl Ears {
     }
 
     fn read(&mut self) -> std::io::Result<bool> {
-        self.frames.read(|bytes| Ok(rustix::io::read(&self.socket, spare_capacity(bytes))?))
+        self.frames.read(|bytes| {
+            Ok(retry_on_intr(|| rustix::io::read(&self.socket, spare_capacity(bytes)))?)
+        })
     }
 }
 
@@ -184,11 +187,8 @@ impl Room {
         match ears.read() {
             Ok(true) => {}
             Ok(false) => return Ok(Heard::End),
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => return Ok(Heard::Nothing),
-                ErrorKind::Interrupted => return Ok(Heard::Something),
-                _ => return Err(error.into()),
-            },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Heard::Nothing),
+            Err(error) => return Err(error.into()),
         }
         while let Some(message) = ears.frames.next(u64::MAX)? {
             self.obey(message)?;
