@@ -1,5 +1,6 @@
-# Bytecode of a length that no bytecode has.
-# expect: crashed|failed
+# Bytecode of a length that no bytecode has. Of none at all, what lies at the bottom of the
+# instance's memory is run: zeros, then its stack, of any content.
+# expect: failed|timeout|out-of-memory|succeeded|crashed
 def victim():
     return 1
 
