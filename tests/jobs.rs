@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use roh::config::Limits;
 use roh::outcome::Report;
-use roh::sandbox::{Capacity, Job, NoCalls, PageMap, Ready, Sandbox, task_info};
-use roh::task::{TaskId, TenantName};
-use roh_abi::{Load, Script};
+use roh::sandbox::{Capacity, Job, NoCalls, PageMap, Ready, Sandbox};
+use roh::task::TenantName;
+use roh_abi::Script;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +15,13 @@ use crate::daemon::image;
 /// A call of `main` in `source`, with `args` as JSON.
 pub fn job(source: &str, args: &str, limits: Limits) -> Job {
     let tenant = TenantName::new("default");
-    let id = TaskId::parse("t").expect("short");
     Job {
-        tenant: tenant.clone(),
+        tenant,
         share: 1,
-        load: Load {
-            task: task_info(&id, 1, &tenant, &limits),
-            script: Script::Inline { file: "script.py".into(), source: source.into() },
-        },
+        id: "t".into(),
+        attempt: 1,
+        script: Script::Inline { file: "script.py".into(), source: source.into() },
+        image: None,
         function: "main".into(),
         args: args.into(),
         kwargs: "{}".into(),

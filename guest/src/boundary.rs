@@ -2,7 +2,7 @@
 //! Nothing here knows Python.
 #![allow(unsafe_code, reason = "exports, imports and raw memory are what this file is for")]
 
-use roh_abi::{ABI_VERSION, Answer, Call, Load, Request, decode, encode};
+use roh_abi::{ABI_VERSION, Answer, Call, Request, Script, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -70,8 +70,8 @@ extern "C" fn roh_boot() {
 
 #[unsafe(no_mangle)]
 extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
-    let load: Load = receive(&take(ptr, len));
-    give(&interpreter::with(|guest| script::load(guest, load)))
+    let script: Script = receive(&take(ptr, len));
+    give(&interpreter::with(|guest| script::load(guest, script)))
 }
 
 #[unsafe(no_mangle)]
@@ -92,7 +92,7 @@ fn take(ptr: *mut u8, len: usize) -> Vec<u8> {
     unsafe { Vec::from_raw_parts(ptr, len, len) }
 }
 
-/// Leaked on purpose: the host reads it after the return, and nothing runs after.
+/// Leaked on purpose: the host reads it after the return.
 fn give<T: Serialize>(message: &T) -> u64 {
     let bytes = Box::leak(encode(message).into_boxed_slice());
     (bytes.as_ptr() as u64) << 32 | bytes.len() as u64

@@ -72,7 +72,8 @@ pub(crate) fn host_find(name: PyStrRef, vm: &VirtualMachine) -> PyResult {
     let Some(utf8) = name.to_str() else {
         return Ok(vm.ctx.none());
     };
-    match boundary::ask(&Request::Module(utf8.to_owned())) {
+    let top_level = interpreter::with(|guest| guest.task.borrow().is_none());
+    match boundary::ask(&Request::Module { name: utf8.to_owned(), top_level }) {
         Answer::Missing => Ok(vm.ctx.none()),
         Answer::Refused(refusal) => Err(vm.new_import_error(refusal.message, name)),
         Answer::Module { file, package, source } => {
@@ -107,14 +108,17 @@ pub(crate) fn log(level: i64, logger: PyStrRef, message: PyStrRef) {
 }
 
 /// `(id, attempt, tenant, its deadline on the monotonic clock)`
-fn task(vm: &VirtualMachine) -> PyObjectRef {
-    interpreter::with(|guest| {
-        let task = guest.task.borrow();
-        let task = task.as_ref().expect("scripts run after a load only");
-        // The monotonic clock counts from the instance's start.
-        let deadline = task.wall_ms as f64 / 1000.0;
-        vm.new_tuple((task.id.clone(), task.attempt, task.tenant.clone(), deadline)).into()
-    })
+fn task(vm: &VirtualMachine) -> PyResult {
+    // Not kept where it is asked for: other tasks may start from what the top level leaves.
+    let task = match interpreter::with(|guest| guest.task.borrow().clone()) {
+        Some(task) => task,
+        None => match ask(&Request::Task, vm)? {
+            Answer::Task(task) => task,
+            other => astray(&other),
+        },
+    };
+    let deadline = task.deadline_ms as f64 / 1000.0;
+    Ok(vm.new_tuple((task.id, task.attempt, task.tenant, deadline)).into())
 }
 
 fn progress(done: ArgIntoFloat, total: Option<ArgIntoFloat>, vm: &VirtualMachine) -> PyResult<()> {

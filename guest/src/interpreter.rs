@@ -35,7 +35,7 @@ thread_local! {
 pub(crate) struct Guest {
     pub(crate) interpreter: Interpreter,
     pub(crate) helpers: Helpers,
-    /// What `roh_load` said of the task.
+    /// What `roh_call` said of the task; `None` while the script's top level runs.
     pub(crate) task: RefCell<Option<TaskInfo>>,
     /// The module that `roh_load` made ready.
     pub(crate) script: RefCell<Option<PyObjectRef>>,

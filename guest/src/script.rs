@@ -1,7 +1,7 @@
 //! Loads a script and calls one of its functions: what happens to a task in here.
 
-use roh_abi::{Call, Load, Loaded, Reply, Script};
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule};
+use roh_abi::{Call, Loaded, Reply, Script};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule, PyStr};
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
@@ -9,29 +9,48 @@ use crate::exception::{self, plain};
 use crate::interpreter::Guest;
 use crate::{json_in, json_out};
 
+/// What a script sets to `"interpreter"` if its top level is to run for each task.
+const IMAGE: &str = "__roh_image__";
+
 /// Makes a script ready, running its top level.
-pub(crate) fn load(guest: &Guest, load: Load) -> Loaded {
+pub(crate) fn load(guest: &Guest, script: Script) -> Loaded {
     guest.reseed();
     guest.interpreter.enter(|vm| {
-        guest.task.replace(Some(load.task));
-        let module = match load.script {
+        let module = match script {
             Script::Module { name } => guest.helpers.import_script.call((name,), vm),
             Script::Inline { file, source } => guest.helpers.run_inline.call((file, source), vm),
         };
         guest.flush(vm);
-        match module {
-            Ok(module) if vm.is_none(&module) => Loaded::NoModule,
-            Ok(module) => {
+        let image = module.and_then(|module| match vm.is_none(&module) {
+            true => Ok(None),
+            false => Ok(Some((image(&module, vm)?, module))),
+        });
+        match image {
+            Ok(None) => Loaded::NoModule,
+            Ok(Some((image, module))) => {
                 guest.script.replace(Some(module));
-                Loaded::Ready
+                Loaded::Ready { image }
             }
             Err(exception) => Loaded::Raised(exception::describe(guest, &exception, vm)),
         }
     })
 }
 
+/// Whether other tasks may start from what the top level has made of the instance.
+fn image(script: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
+    let Some(image) = member(script, IMAGE, vm)? else { return Ok(true) };
+    match image.downcast_ref::<PyStr>().and_then(|image| image.to_str()) {
+        Some("script") => Ok(true),
+        Some("interpreter") => Ok(false),
+        _ => Err(vm.new_value_error(format!(r#"{IMAGE} is neither "script" nor "interpreter""#))),
+    }
+}
+
 /// Calls a function of the script that was loaded.
-pub(crate) fn call(guest: &Guest, call: Call) -> Reply {
+pub(crate) fn call(guest: &Guest, mut call: Call) -> Reply {
+    // Many tasks may start from where the top level ended.
+    guest.reseed();
+    guest.task.replace(Some(std::mem::take(&mut call.task)));
     guest.interpreter.enter(|vm| {
         let script = guest.script.borrow().clone();
         let script = script.expect("the host calls only after a load that was ready");
@@ -60,13 +79,16 @@ pub(crate) fn call(guest: &Guest, call: Call) -> Reply {
 }
 
 fn function(script: &PyObject, name: &str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
-    let found = match script.downcast_ref::<PyModule>() {
-        // In its dictionary only: `__class__` and the like are no functions of its.
-        Some(module) => module.dict().get_item_opt(name, vm)?,
+    Ok(member(script, name, vm)?.filter(|object| object.is_callable()))
+}
+
+fn member(script: &PyObject, name: &str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
+    match script.downcast_ref::<PyModule>() {
+        // In its dictionary only: `__class__` and the like are nothing of its own.
+        Some(module) => module.dict().get_item_opt(name, vm),
         // A script may put any object in its place in `sys.modules`.
-        None => vm.get_attribute_opt(script, vm.ctx.intern_str(name))?,
-    };
-    Ok(found.filter(|object| object.is_callable()))
+        None => vm.get_attribute_opt(script, vm.ctx.intern_str(name)),
+    }
 }
 
 fn arguments(call: &Call, vm: &VirtualMachine) -> Result<FuncArgs, String> {

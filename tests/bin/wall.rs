@@ -93,7 +93,8 @@ fn main() {
         let limits = Limits::default();
         let threads = std::thread::available_parallelism().expect("a number").get();
         let threads = u32::try_from(threads).expect("a few");
-        let capacity = Capacity { instances: AT_ONCE, threads, memory: limits.memory };
+        let memory = limits.memory;
+        let capacity = Capacity { instances: AT_ONCE, threads, memory, script_images: 0 };
         let inside = sandbox(capacity);
         let plan = Plan { program: roh(), ..Plan::alone(image(), AT_ONCE, limits) };
         let executors = Executors::start(plan).await.expect("executors");

@@ -17,6 +17,7 @@ mod node;
 #[cfg(target_os = "linux")]
 mod room;
 mod run;
+mod script_images;
 mod tenants;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         room::TESTS,
         run::TESTS,
+        script_images::TESTS,
         tenants::TESTS,
     ]
     .concat();

@@ -123,7 +123,7 @@ pub(crate) fn config(url: &str, name: &str) -> Config {
             max_deliveries: 5,
             drain_timeout: Duration::from_secs(5),
         },
-        sandbox: config::Sandbox { require: Vec::new(), executors: 1 },
+        sandbox: config::Sandbox { require: Vec::new(), executors: 1, script_images: 0 },
         tenants: BTreeMap::new(),
         dead_letter: config::DeadLetter { exchange: dead.clone(), queue: dead },
         management: config::Management { listen: ([127, 0, 0, 1], 0).into(), token: None },

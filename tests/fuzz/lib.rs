@@ -11,7 +11,7 @@ use cap::Cap;
 use roh::config::Limits;
 use roh::sandbox::Job;
 use roh::task::TenantName;
-use roh_abi::{Load, Script, TaskInfo};
+use roh_abi::Script;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -92,10 +92,10 @@ pub fn job(limits: Limits) -> Job {
     Job {
         tenant: TenantName::new("t"),
         share: 1,
-        load: Load {
-            task: TaskInfo { id: "i".into(), attempt: 1, tenant: "t".into(), wall_ms: 1 },
-            script: Script::Module { name: "m".into() },
-        },
+        id: "i".into(),
+        attempt: 1,
+        script: Script::Module { name: "m".into() },
+        image: None,
         function: "f".into(),
         args: "[]".into(),
         kwargs: "{}".into(),

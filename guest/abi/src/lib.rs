@@ -10,7 +10,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Version of this boundary. An image that was built for another one is refused.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Names of the guest's exports. `ptr` and `len` are bytes in its linear memory.
 pub mod export {
@@ -21,8 +21,9 @@ pub mod export {
     /// `()`: boots the interpreter and imports the common modules. Run once, before
     /// the snapshot.
     pub const BOOT: &str = "roh_boot";
-    /// `(ptr, len) -> ptr << 32 | len`: takes a [`Load`](super::Load), returns a
-    /// [`Loaded`](super::Loaded).
+    /// `(ptr, len) -> ptr << 32 | len`: takes a [`Script`](super::Script) to make ready,
+    /// running its top level; returns a [`Loaded`](super::Loaded). It asks for random bytes
+    /// once, before the script runs.
     pub const LOAD: &str = "roh_load";
     /// `(ptr, len) -> ptr << 32 | len`: takes a [`Call`](super::Call), returns a
     /// [`Reply`](super::Reply).
@@ -51,17 +52,8 @@ pub mod import {
     pub const PANICKED: &str = "panicked";
 }
 
-/// Host to guest: make a script ready, running its top level.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Load {
-    /// What the script may know of its task.
-    pub task: TaskInfo,
-    /// The script.
-    pub script: Script,
-}
-
 /// What a script may know of its task: `roh.task`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskInfo {
     /// The task's id.
     pub id: String,
@@ -69,11 +61,12 @@ pub struct TaskInfo {
     pub attempt: u32,
     /// Whose task it is.
     pub tenant: String,
-    /// Time that it has from its start on, in milliseconds.
-    pub wall_ms: u64,
+    /// When its time is over, by the instance's monotonic clock, in milliseconds.
+    pub deadline_ms: u64,
 }
 
-/// A script to make ready.
+/// Host to guest: a script to make ready. It says nothing of the task, as other tasks may
+/// start from what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Script {
     /// A module of the tenant's script folder, found through the host.
@@ -90,11 +83,14 @@ pub enum Script {
     },
 }
 
-/// Guest to host: how a [`Load`] ended.
+/// Guest to host: how it went to make a [`Script`] ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loaded {
     /// The script's top level ran to its end.
-    Ready,
+    Ready {
+        /// Whether the script lets other tasks start from here.
+        image: bool,
+    },
     /// The tenant has no module of that name.
     NoModule,
     /// A Python exception reached the top.
@@ -112,6 +108,8 @@ pub struct Call {
     pub kwargs: String,
     /// Largest result in bytes of JSON.
     pub result_limit: u32,
+    /// What the script may know of its task.
+    pub task: TaskInfo,
 }
 
 /// Guest to host: how a [`Call`] ended.
@@ -137,12 +135,17 @@ pub struct Exception {
 }
 
 /// Guest to host: what a script asks for. Each needs a grant but the first and the last
-/// two.
+/// three.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// A module of the tenant's script folder, by its dotted name:
-    /// [`Answer::Module`] or [`Answer::Missing`].
-    Module(String),
+    /// A module of the tenant's script folder: [`Answer::Module`] or [`Answer::Missing`].
+    Module {
+        /// Its dotted name.
+        name: String,
+        /// Whether the script's top level still runs: what becomes of that depends on the
+        /// answer.
+        top_level: bool,
+    },
     /// A data file of the tenant, by its path below `/data`, without a leading slash:
     /// [`Answer::Bytes`] or [`Answer::Missing`].
     File(String),
@@ -204,6 +207,8 @@ pub enum Request {
         /// The message, formatted.
         message: String,
     },
+    /// What its task is: [`Answer::Task`]. Once the top level has run, the guest knows.
+    Task,
 }
 
 /// An HTTP request of a script.
@@ -293,6 +298,8 @@ pub enum Answer {
     Http(HttpResponse),
     /// No.
     Refused(Refusal),
+    /// What a script may know of its task.
+    Task(TaskInfo),
 }
 
 /// Why the host does not do what a script asks for.

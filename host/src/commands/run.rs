@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use roh_abi::{Load, Script};
+use roh_abi::Script;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandError, Exit, Format, print, recipe};
@@ -12,7 +12,7 @@ use crate::config::{Limits, host_name};
 use crate::executor::{Executors, Plan};
 use crate::grants::Grants;
 use crate::outcome::{Outcome, Reply, Report};
-use crate::sandbox::{Job, task_info};
+use crate::sandbox::Job;
 use crate::task::{TaskId, TenantName};
 
 /// What to run, and how.
@@ -48,11 +48,13 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     let grants = Grants::of_scripts(&tenant, &folder);
     let session = Arc::new(grants.session(&tenant, &id, 0, &options.limits));
     let file = options.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let info = task_info(&id, 1, &tenant, &options.limits);
     let job = Job {
         tenant,
         share: 1,
-        load: Load { task: info, script: Script::Inline { file, source } },
+        id: id.as_str().to_owned(),
+        attempt: 1,
+        script: Script::Inline { file, source },
+        image: None,
         function: options.function,
         args: options.args,
         kwargs: options.kwargs,

@@ -76,6 +76,7 @@ pub(super) async fn executors(config: &Config, image: Image) -> Result<Executors
         instances: count(watermark),
         own: own.collect(),
         limits: config.tenants.values().map(|tenant| tenant.limits).collect(),
+        script_images: config.sandbox.script_images,
         require: config.sandbox.require.clone(),
     };
     Executors::start(plan).await
@@ -92,13 +93,14 @@ impl Runner for TenantRunner {
     async fn run(&self, task: Arc<Task>, stop: CancellationToken) -> Report {
         let name = &task.envelope.tenant;
         let share = self.config.tenants.get(name).map_or(1, |tenant| tenant.share);
-        let job = Job::new(&task, self.config.limits(name), share);
+        let mut job = Job::new(&task, self.config.limits(name), share);
         let session = Arc::new(self.grants.session(
             name,
             &task.envelope.id,
             task.envelope.depth,
             &job.limits,
         ));
+        job.image = session.script_key(&job.script);
         let mut report = self.executors.run(job, session.clone(), stop).await;
         session.finish(&mut report);
         report

@@ -14,8 +14,8 @@ use super::problems::{ConfigError, Problem, Refused};
 use super::reader::{Document, Section};
 use super::values::{self, MEMORY};
 use super::{
-    Broker, Config, DeadLetter, ExecutorKind, Limits, Log, LogFormat, Management, ManagerConfig,
-    Sandbox, Source, Tenant, Wall,
+    Broker, Config, DeadLetter, ExecutorKind, ImageKind, Limits, Log, LogFormat, Management,
+    ManagerConfig, Sandbox, Source, Tenant, Wall,
 };
 use crate::task::TenantName;
 
@@ -27,6 +27,9 @@ const MAX_SIZE: u64 = *MEMORY.end();
 
 /// A token shorter than this can be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
+
+/// Some 100 scripts of usual size.
+const DEFAULT_SCRIPT_IMAGES: u64 = 64 << 20;
 
 const MAX_EXECUTORS: u32 = 64;
 const MAX_CALLS: u32 = 1_000_000;
@@ -245,6 +248,9 @@ fn sandbox(section: &Section<'_>) -> Sandbox {
         require: section.read("require", values::list(wall)).unwrap_or_default(),
         executors: section.read("executors", values::integer(1..=MAX_EXECUTORS)).unwrap_or(1)
             as usize,
+        script_images: section
+            .read("script-images", values::size(0..=MAX_SIZE))
+            .unwrap_or(DEFAULT_SCRIPT_IMAGES),
     }
 }
 
@@ -313,6 +319,8 @@ fn unknown_tenant(section: &Section<'_>, name: &str, known: BTreeSet<&str>) {
 
 fn tenant(section: &Section<'_>, folder: &Path, defaults: Limits, ours: &[&str]) -> Tenant {
     let executor = values::one_of(&[("shared", ExecutorKind::Shared), ("own", ExecutorKind::Own)]);
+    let image =
+        values::one_of(&[("script", ImageKind::Script), ("interpreter", ImageKind::Interpreter)]);
     Tenant {
         scripts: read_folder(section, "scripts", folder, "a folder of Python modules"),
         share: section.read("share", values::integer(1..=1000)).unwrap_or(1),
@@ -324,6 +332,7 @@ fn tenant(section: &Section<'_>, folder: &Path, defaults: Limits, ours: &[&str])
             .map(|limit| limit as usize),
         limits: limits(&section.subsection("limits", TENANT_LIMITS), defaults),
         executor: section.read("executor", executor).unwrap_or(ExecutorKind::Shared),
+        image: section.read("image", image).unwrap_or(ImageKind::Script),
         grants: grants::read(&section.subsection("grants", GRANTS), folder, ours),
     }
 }

@@ -134,6 +134,8 @@ pub struct Sandbox {
     pub require: Vec<Wall>,
     /// Executor processes that tenants share.
     pub executors: usize,
+    /// Script images that each executor keeps, in bytes.
+    pub script_images: u64,
 }
 
 /// What the kernel holds an executor with, where it can.
@@ -238,6 +240,8 @@ pub struct Tenant {
     pub limits: Limits,
     /// Which process its instances run in.
     pub executor: ExecutorKind,
+    /// What its tasks start from.
+    pub image: ImageKind,
     /// What its scripts may ask the host for.
     pub grants: Grants,
 }
@@ -257,6 +261,7 @@ impl Tenant {
             waiting_limit: None,
             limits,
             executor: ExecutorKind::Shared,
+            image: ImageKind::Script,
             grants: Grants::default(),
         }
     }
@@ -269,6 +274,15 @@ pub enum ExecutorKind {
     Shared,
     /// One that no other tenant has.
     Own,
+}
+
+/// What a tenant's tasks start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageKind {
+    /// What the top level of their script has made of the interpreter, once.
+    Script,
+    /// The interpreter; each runs the top level of its script.
+    Interpreter,
 }
 
 /// Where messages go that ROH gave up on.

@@ -160,8 +160,8 @@ fn set_up(hello: Hello, code: File, mut entered: Entered) -> Result<(Walls, Sand
         return Err(Breach::Version(hello.version).to_string());
     }
     let failed = |error: SandboxError| telemetry::chain(&error);
-    let Hello { instances, threads, memory, .. } = hello;
-    let capacity = Capacity { instances, threads, memory };
+    let Hello { instances, threads, memory, script_images, .. } = hello;
+    let capacity = Capacity { instances, threads, memory, script_images };
     let ready = Ready::load(code, entered.page_map.take(), capacity).map_err(failed)?;
     let walls = entered.close();
     let sandbox = Sandbox::start(ready).map_err(failed)?;

@@ -42,6 +42,8 @@ pub struct Plan {
     pub own: BTreeMap<TenantName, u32>,
     /// Of all tenants: they bound what an executor may say.
     pub limits: Vec<Limits>,
+    /// Script images that each executor keeps, in bytes.
+    pub script_images: u64,
     /// Walls without which an executor is not to be.
     pub require: Vec<Wall>,
 }
@@ -56,6 +58,7 @@ impl Plan {
             instances,
             own: BTreeMap::new(),
             limits: vec![limits],
+            script_images: 0,
             require: Vec::new(),
         }
     }
@@ -107,7 +110,6 @@ impl Drop for Place {
 struct Recipe {
     program: PathBuf,
     image: Image,
-    memory: u64,
     longest: u64,
     require: Vec<Wall>,
     /// Executors that took the place of one that died.
@@ -116,8 +118,8 @@ struct Recipe {
 
 impl Recipe {
     async fn start(&self, size: Size) -> Result<(Arc<Process>, Watch), StartError> {
-        let Recipe { program, image, memory, longest, require, .. } = self;
-        let started = Process::start(program, image.code()?, size, *memory, *longest).await?;
+        let Recipe { program, image, longest, require, .. } = self;
+        let started = Process::start(program, image.code()?, size, *longest).await?;
         let walls = started.0.walls.clone();
         match walls.missing().find(|(wall, _)| require.contains(wall)) {
             Some((wall, why)) => Err(StartError::Wall { wall, why: why.to_owned() }),
@@ -132,12 +134,12 @@ impl Executors {
     /// # Errors
     /// One of them can't be set up.
     pub async fn start(plan: Plan) -> Result<Executors, ExecutorsError> {
-        let Plan { program, image, shared, instances, own, limits, require } = plan;
+        let Plan { program, image, shared, instances, own, limits, script_images, require } = plan;
+        let memory = limits.iter().map(|limits| limits.memory).max().unwrap_or_default();
         let restarts = Arc::new(AtomicU64::new(0));
         let recipe = Arc::new(Recipe {
             program,
             image,
-            memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
             longest: wire::longest_message(&limits),
             require,
             restarts: restarts.clone(),
@@ -146,11 +148,13 @@ impl Executors {
         let threads = u32::try_from(threads).unwrap_or(u32::MAX);
         let count = shared.max(1);
         // So much that together they have room for all, and all cores.
-        let each = Size { instances: instances.div_ceil(count), threads: threads.div_ceil(count) };
+        let (instances, each) = (instances.div_ceil(count), threads.div_ceil(count));
+        let each = Size { instances, threads: each, memory, script_images };
         let shared = Group::start(&recipe, count, each).await?;
         let mut groups = BTreeMap::new();
         for (tenant, instances) in own {
-            groups.insert(tenant, Group::start(&recipe, 1, Size { instances, threads }).await?);
+            let size = Size { instances, threads, memory, script_images };
+            groups.insert(tenant, Group::start(&recipe, 1, size).await?);
         }
         Ok(Executors { shared, own: groups, restarts })
     }

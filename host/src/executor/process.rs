@@ -72,6 +72,10 @@ pub(super) struct Size {
     pub(super) instances: u32,
     /// Threads that compute: in its room, it could not see how many cores it is granted.
     pub(super) threads: u32,
+    /// Memory of each instance at most, in bytes.
+    pub(super) memory: u64,
+    /// Script images that are kept, in bytes.
+    pub(super) script_images: u64,
 }
 
 /// A live executor.
@@ -159,8 +163,7 @@ impl Process {
     pub(super) async fn start(
         program: &Path,
         code: std::fs::File,
-        Size { instances, threads }: Size,
-        memory: u64,
+        size: Size,
         longest: u64,
     ) -> Result<(Arc<Process>, Watch), StartError> {
         let (ours, theirs) = UnixStream::pair()?;
@@ -176,9 +179,10 @@ impl Process {
             .spawn()?;
         let last_words = tokio::spawn(tail(child.stderr.take().expect("it was asked for")));
         let pid = child.id().unwrap_or_default();
-        let (to, rest) = outlet(&ours, wire::unwritten(instances))?;
+        let (to, rest) = outlet(&ours, wire::unwritten(size.instances))?;
         let (mut frames, mut read) = (Frames::default(), inlet(ours)?);
-        let hello = Hello { version: wire::VERSION, threads, instances, memory };
+        let Size { instances, threads, memory, script_images } = size;
+        let hello = Hello { version: wire::VERSION, threads, instances, memory, script_images };
         // Short enough for the socket to take it at once; if it fails, so does reading.
         let _ = to.send(&ToExecutor::Hello(hello));
         let answer = frames.receive(&mut read, longest);

@@ -19,7 +19,7 @@ use crate::sandbox::{Job, MAX_MESSAGE_BYTES};
 
 /// Version of these messages. Both ends are of one binary; a version that differs means
 /// that they are not.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Room in a message for all but what the limits bound.
 const OVERHEAD: u64 = 64 << 10;
@@ -55,6 +55,8 @@ pub(super) struct Hello {
     pub(super) instances: u32,
     /// Memory of each at most, in bytes.
     pub(super) memory: u64,
+    /// Script images that are kept, in bytes.
+    pub(super) script_images: u64,
 }
 
 /// Executor to daemon.

@@ -2,7 +2,7 @@
 
 use roh_abi::{Answer, Refusal, RefusalKind};
 
-use super::folder::{Folder, Unreadable};
+use super::folder::{Folder, Identity, Unreadable};
 use super::{not_granted, quoted, refusal};
 use crate::task::{MAX_NAME_BYTES, TenantName, is_identifier};
 
@@ -13,11 +13,8 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Looks up the module `name`, `pkg.mod`.
 pub(super) fn module(scripts: &Folder, name: &str) -> Result<Answer, Refusal> {
-    if name.len() > MAX_NAME_BYTES || !name.split('.').all(is_identifier) {
-        return Ok(Answer::Missing);
-    }
-    let stem = name.replace('.', "/");
-    for (file, package) in [(format!("{stem}/__init__.py"), true), (format!("{stem}.py"), false)] {
+    let Some(files) = candidates(name) else { return Ok(Answer::Missing) };
+    for (file, package) in files.into_iter().zip([true, false]) {
         let refused = |why: &str| refusal(RefusalKind::Failed, format!("{file} {why}"));
         match scripts.read(&file, MAX_MODULE_BYTES) {
             Ok(bytes) => {
@@ -29,6 +26,21 @@ pub(super) fn module(scripts: &Folder, name: &str) -> Result<Answer, Refusal> {
         }
     }
     Ok(Answer::Missing)
+}
+
+/// The files that the module `name` can be in, as far as they are there. As long as these stay
+/// the same, so does what [`module`] finds.
+pub(super) fn module_files(scripts: &Folder, name: &str) -> [Option<Identity>; 2] {
+    candidates(name).map_or([None; 2], |files| files.map(|file| scripts.identity(&file)))
+}
+
+/// The first that is there is the module: a package, or a file of its own.
+fn candidates(name: &str) -> Option<[String; 2]> {
+    if name.len() > MAX_NAME_BYTES || !name.split('.').all(is_identifier) {
+        return None;
+    }
+    let stem = name.replace('.', "/");
+    Some([format!("{stem}/__init__.py"), format!("{stem}.py")])
 }
 
 /// Reads a data file.

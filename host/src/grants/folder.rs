@@ -5,7 +5,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -15,6 +17,17 @@ const MAX_NAMES: usize = 10_000;
 /// A folder of scripts or of data.
 #[derive(Debug, Clone)]
 pub(super) struct Folder(PathBuf);
+
+/// What tells a file, with what is in it, from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: Duration,
+    /// When it last changed in any way: its content, its name, who may read it.
+    pub(super) changed: Duration,
+}
 
 /// Why something is not read.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +71,23 @@ impl Folder {
             return Err(Unreadable::Refused(format!("is larger than the limit of {limit}")));
         }
         Ok(bytes)
+    }
+
+    /// Which file that is, if it is there. Cheap: nothing is opened, and where links lead to is
+    /// not checked.
+    pub(super) fn identity(&self, file: &str) -> Option<Identity> {
+        let found = self.0.join(file).metadata().ok()?;
+        let time = |seconds: i64, nanos: i64| {
+            let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+            whole + Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+        };
+        Some(Identity {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.size(),
+            modified: time(found.mtime(), found.mtime_nsec()),
+            changed: time(found.ctime(), found.ctime_nsec()),
+        })
     }
 
     /// The names in a folder, in order, those of folders with a slash at their end. What

@@ -12,6 +12,7 @@ pub mod fuzz;
 mod http;
 mod log;
 mod messages;
+mod modules;
 mod secrets;
 mod state;
 #[cfg(test)]
@@ -22,10 +23,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
-use roh_abi::{Answer, Refusal, RefusalKind, Request};
+use roh_abi::{Answer, Refusal, RefusalKind, Request, Script};
 
 pub use self::messages::{Publication, Publish, PublishError};
 
@@ -33,11 +34,12 @@ use self::folder::Folder;
 use self::http::{Http, Network};
 use self::log::Lines;
 use self::messages::Submissions;
+use self::modules::Modules;
 use self::secrets::Secrets;
 use self::state::Store;
-use crate::config::{self, Config, Limits};
+use crate::config::{self, Config, ImageKind, Limits};
 use crate::outcome::{Exception, Outcome, Report};
-use crate::sandbox::{Calls, MAX_MESSAGE_BYTES};
+use crate::sandbox::{Calls, Digest, MAX_MESSAGE_BYTES, ScriptKey};
 use crate::task::{TaskId, TenantName};
 
 const TOO_MANY_BYTES: &str = "the task asked for more bytes than its limit \"call-bytes\"";
@@ -52,7 +54,9 @@ pub struct Grants {
 /// What one tenant is granted, ready to be used.
 struct Tenant {
     name: TenantName,
-    scripts: Option<Folder>,
+    scripts: Option<Arc<Modules>>,
+    /// Whether its tasks start from script images.
+    images: bool,
     files: Option<Folder>,
     http: Option<Http>,
     publish: BTreeSet<String>,
@@ -125,7 +129,7 @@ impl Grants {
 
     /// Nothing but a folder of scripts for one tenant.
     pub fn of_scripts(tenant: &TenantName, folder: &Path) -> Grants {
-        let granted = Tenant { scripts: Some(Folder::new(folder)), ..Tenant::without(tenant) };
+        let granted = Tenant { scripts: Some(Modules::of(folder)), ..Tenant::without(tenant) };
         Grants {
             tenants: HashMap::from([(tenant.clone(), Arc::new(granted))]),
             publisher: Arc::new(Nowhere),
@@ -146,6 +150,7 @@ impl Grants {
             limits: *limits,
             calls: AtomicU32::new(0),
             turn: tokio::sync::Mutex::new(Turn { bytes: 0, submitted: 0, lines }),
+            script: OnceLock::new(),
             progress: self.progress.clone(),
         }
     }
@@ -168,7 +173,8 @@ impl Tenant {
         let grants = &tenant.grants;
         Tenant {
             name: name.clone(),
-            scripts: tenant.scripts.as_deref().map(Folder::new),
+            scripts: tenant.scripts.as_deref().map(Modules::of),
+            images: tenant.image == ImageKind::Script,
             files: grants.files.as_deref().map(Folder::new),
             http: network.and_then(|network| Http::new(name, grants, network.clone())),
             publish: grants.publish.clone(),
@@ -189,6 +195,7 @@ impl Tenant {
         Tenant {
             name: name.clone(),
             scripts: None,
+            images: false,
             files: None,
             http: None,
             publish: BTreeSet::new(),
@@ -224,6 +231,8 @@ pub struct Session {
     limits: Limits,
     calls: AtomicU32,
     turn: tokio::sync::Mutex<Turn>,
+    /// Whose top level's questions are remembered, if any.
+    script: OnceLock<Digest>,
     progress: Arc<Running>,
 }
 
@@ -236,6 +245,22 @@ struct Turn {
 }
 
 impl Session {
+    /// Which image of `script` the run may start from: one whose top level would be told the
+    /// same now. `None` if it is to run that itself.
+    pub fn script_key(&self, script: &Script) -> Option<ScriptKey> {
+        let tenant = &self.tenant;
+        if !tenant.images {
+            return None;
+        }
+        let mut key = ScriptKey::alone(script);
+        if let Some(scripts) = &tenant.scripts {
+            // Called once.
+            let _ = self.script.set(key.script);
+            key.answers = scripts.would_be_told(key.script);
+        }
+        Some(key)
+    }
+
     /// Takes the tenant's secrets out of what the task printed and raised and of why it
     /// broke, and notes what it asked for.
     pub fn finish(&self, report: &mut Report) {
@@ -306,10 +331,14 @@ impl Session {
             tenant.state.clone().ok_or_else(|| not_granted(&tenant.name, "state", add))
         };
         match request {
-            Request::Module(name) => match tenant.scripts.clone() {
-                Some(scripts) => blocking(move || files::module(&scripts, &name)).await,
+            Request::Module { name, top_level } => match tenant.scripts.clone() {
+                Some(scripts) => {
+                    let script = self.script.get().copied().filter(|_| top_level);
+                    blocking(move || scripts.answer(&name, script)).await
+                }
                 None => Ok(Answer::Missing),
             },
+            Request::Task => Err(refusal(RefusalKind::Invalid, "a task is known where it runs")),
             Request::File(path) => {
                 let data = data()?;
                 blocking(move || files::file(&data, &path)).await

@@ -134,6 +134,10 @@ fn log(message: &str) -> Request {
     Request::Log { level: 20, logger: "l".into(), message: message.into() }
 }
 
+fn module(name: &str) -> Request {
+    Request::Module { name: name.into(), top_level: true }
+}
+
 #[tokio::test]
 async fn a_script_that_lacks_a_grant_is_told_which() {
     let node = Node::with("");
@@ -157,8 +161,8 @@ async fn a_script_that_lacks_a_grant_is_told_which() {
     }
     // What needs no grant.
     let found = Answer::Module { file: "m.py".into(), package: false, source: "x = 1".into() };
-    assert_eq!(ask(&session, Request::Module("m".into())).await, found);
-    assert_eq!(ask(&session, Request::Module("n".into())).await, Answer::Missing);
+    assert_eq!(ask(&session, module("m")).await, found);
+    assert_eq!(ask(&session, module("n")).await, Answer::Missing);
     assert_eq!(ask(&session, log("x")).await, Answer::Done);
     assert_eq!(node.published(), []);
 }
@@ -167,7 +171,7 @@ async fn a_script_that_lacks_a_grant_is_told_which() {
 async fn a_tenant_that_nobody_knows_has_nothing() {
     let node = Node::with("");
     let session = node.grants.session(&TenantName::new("x"), &id(), 0, &node.limits);
-    assert_eq!(ask(&session, Request::Module("m".into())).await, Answer::Missing);
+    assert_eq!(ask(&session, module("m")).await, Answer::Missing);
     let (kind, _) = refused(&session, Request::File("a.txt".into())).await;
     assert_eq!(kind, RefusalKind::NotGranted);
 }

@@ -13,7 +13,8 @@ impl Bench {
         // It does not tick: time slices have no end.
         let ticker = engine::Ticker::start(&engine, std::thread::sleep)?;
         let warm = Warm::new(image, None);
-        Ok(Bench(Shared { warm, ticker, cores: Cores::new(1, || ()) }))
+        let scripts = Arc::new(Scripts::new(1 << 20));
+        Ok(Bench(Shared { warm, scripts, ticker, cores: Cores::new(1, || ()) }))
     }
 
     /// Runs `job` in a new instance, on this thread.

@@ -2,14 +2,16 @@
 //! are bounded, bytes are decoded, JSON is checked.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use roh_abi::{DecodeError, export, import};
+use roh_abi::{Answer, DecodeError, Request, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmtime::{Caller, Global, InstancePre, Linker, Module, Store, TypedFunc};
 
 use super::instance::{Instance, MAX_PANIC_BYTES};
 use super::memory::{Memory, OutOfBounds, Span};
+use super::snapshot::Snapshot;
 
 /// Most bytes of a reply beside the result: an exception and its traceback.
 const REPLY_OVERHEAD: u32 = 1 << 20;
@@ -31,8 +33,22 @@ pub(super) fn linker(module: &Module) -> wasmtime::Result<Linker<Instance>> {
 async fn request(mut caller: Caller<'_, Instance>, request: Span) -> wasmtime::Result<i64> {
     let mut memory = Memory::of(&mut caller);
     let (request, instance) = memory.split(request)?;
-    let answer = match instance.count_call(request.len()) {
-        Ok(()) => {
+    // Once the top level has run, nobody here needs to know.
+    let asked = match &instance.loading {
+        Some(_) => roh_abi::decode::<Request>(request).ok(),
+        None => None,
+    };
+    if let Some(loading) = &mut instance.loading
+        && !matches!(asked, Some(Request::Module { .. }))
+    {
+        loading.depends_on_its_task();
+    }
+    let answer = match (instance.count_call(request.len()), &instance.loading, &asked) {
+        (Err(refusal), ..) => roh_abi::encode(&refusal),
+        (Ok(()), Some(loading), Some(Request::Task)) => {
+            roh_abi::encode(&Answer::Task(loading.task.clone()))
+        }
+        (Ok(()), ..) => {
             let calls = instance.calls.clone();
             let answer = calls.answer(request.to_vec());
             let answer = super::wait::until(&mut caller, answer).await?;
@@ -41,10 +57,13 @@ async fn request(mut caller: Caller<'_, Instance>, request: Span) -> wasmtime::R
                 Err(refusal) => roh_abi::encode(&refusal),
             }
         }
-        Err(refusal) => roh_abi::encode(&refusal),
     };
+    let instance = caller.data_mut();
+    if let (Some(loading), Some(Request::Module { name, .. })) = (&mut instance.loading, asked) {
+        loading.was_answered(name, &answer);
+    }
     let len = answer.len() as i64;
-    caller.data_mut().answer = answer;
+    instance.answer = answer;
     Ok(len)
 }
 
@@ -84,6 +103,8 @@ pub(super) struct Guest {
     /// The pointer of its stack in linear memory, and what it was at first.
     stack: Option<(Global, i32)>,
     alloc: TypedFunc<i32, i32>,
+    /// What it is to be made as after its task; `None` for the interpreter image.
+    pub(super) image: Option<Arc<Snapshot>>,
     /// The pages of its memory that it had to itself when they were last looked for.
     pub(super) own_pages: Option<Vec<Range<usize>>>,
 }
@@ -114,7 +135,7 @@ impl Guest {
         }
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
-        Ok(Guest { store, instance, stack, alloc, own_pages: None })
+        Ok(Guest { store, instance, stack, alloc, image: None, own_pages: None })
     }
 
     /// Gives it to another task. What the last one left in its memory is not looked at.
@@ -125,6 +146,15 @@ impl Guest {
         instance.memory = memory;
         instance.alarm.address = address;
         self.store.set_epoch_deadline(1);
+    }
+
+    /// Makes its memory `len` bytes large, unless it is that or more.
+    pub(super) async fn grow_to(&mut self, len: usize) -> wasmtime::Result<()> {
+        let memory = self.store.data().memory.ok_or(Breach::NoExport(export::MEMORY))?;
+        let missing = len.saturating_sub(memory.data_size(&self.store)) as u64;
+        let units = missing.div_ceil(memory.page_size(&self.store));
+        memory.grow_async(&mut self.store, units).await?;
+        Ok(())
     }
 
     /// Whether its stack in linear memory is as it was at first.

@@ -11,6 +11,7 @@ use wasmtime::{Memory, ResourceLimiter, UpdateDeadline};
 use roh_abi::{Answer, RefusalKind};
 
 use super::meter::Meter;
+use super::scripts::Loading;
 use super::{Calls, NoCalls};
 use crate::config::Limits;
 use crate::outcome::TimeLimit;
@@ -35,7 +36,11 @@ pub(super) struct Instance {
     /// What the guest said when it panicked.
     pub(super) panic: Option<String>,
     pub(super) started: Instant,
+    /// What the guest's monotonic clock showed then.
+    pub(super) clock: Duration,
     pub(super) alarm: Alarm,
+    /// What goes on while the script's top level runs; `None` once it has.
+    pub(super) loading: Option<Loading>,
     /// Requests so far.
     pub(super) calls_made: u32,
     /// Bytes of requests and answers so far.
@@ -78,7 +83,9 @@ impl Instance {
             answer: Vec::new(),
             panic: None,
             started: Instant::now(),
+            clock: Duration::ZERO,
             alarm: Alarm::default(),
+            loading: None,
             calls_made: 0,
             call_bytes: 0,
             limits: *limits,
@@ -88,6 +95,11 @@ impl Instance {
     /// Of an instance that has no task.
     pub(super) fn idle() -> Instance {
         Instance::new(Arc::new(NoCalls), &Limits::default(), CancellationToken::new())
+    }
+
+    /// What the guest's monotonic clock shows.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.saturating_add(self.started.elapsed())
     }
 
     /// When the wall limit ends it; `None` if that is too far off to matter.
@@ -189,6 +201,11 @@ impl Capture {
     /// Bytes that were written, whether they were kept or not.
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// All that was written, if it was all kept.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        (self.written == self.bytes.len() as u64).then_some(&self.bytes)
     }
 
     /// As text: a character that the limit cut in two is left out, and what is not

@@ -14,6 +14,8 @@ mod instance;
 mod memory;
 mod meter;
 mod page_map;
+mod scripts;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 mod threads;
@@ -27,7 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roh_abi::{Call, Load, Loaded, Script, TaskInfo, export};
+use roh_abi::{Call, Loaded, Script, TaskInfo, export};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -40,10 +42,13 @@ use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
 pub use self::page_map::PageMap;
+pub use self::scripts::ScriptKey;
+pub(crate) use self::scripts::{Digest, MOST_ANSWERS, digest};
+use self::scripts::{Found, Loading, ScriptImage, Scripts};
 use self::warm::Warm;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};
-use crate::task::{Code, Task, TaskId, TenantName};
+use crate::task::{Code, Task, TenantName};
 
 /// Longest message of an exception, and longest traceback, in bytes.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 64 << 10;
@@ -81,8 +86,15 @@ pub struct Job {
     pub tenant: TenantName,
     /// Weight of that tenant against others.
     pub share: u32,
+    /// The task's id.
+    pub id: String,
+    /// Which attempt at it this is, from 1.
+    pub attempt: u32,
     /// The script to make ready.
-    pub load: Load,
+    pub script: Script,
+    /// Says what image of that script is good enough to start from. `None` to run its top level
+    /// for this task alone.
+    pub image: Option<ScriptKey>,
     /// The function of it to call.
     pub function: String,
     /// Positional arguments: a JSON array.
@@ -94,7 +106,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job that `task` asks for, under the `limits` and with the `share` of its tenant.
+    /// The job that `task` asks for, under the `limits` and with the `share` of its tenant. It
+    /// starts from the interpreter image.
     pub fn new(task: &Task, limits: Limits, share: u32) -> Job {
         let limits = limits.lowered_by(&task.limits);
         let (script, function) = match &task.code {
@@ -106,26 +119,18 @@ impl Job {
             }
         };
         let envelope = &task.envelope;
-        let info = task_info(&envelope.id, envelope.attempt, &envelope.tenant, &limits);
         Job {
             tenant: envelope.tenant.clone(),
             share,
-            load: Load { task: info, script },
+            id: envelope.id.as_str().to_owned(),
+            attempt: envelope.attempt,
+            script,
+            image: None,
             function: function.clone(),
             args: task.args.clone(),
             kwargs: task.kwargs.clone(),
             limits,
         }
-    }
-}
-
-/// What a script may know of its task.
-pub fn task_info(id: &TaskId, attempt: u32, tenant: &TenantName, limits: &Limits) -> TaskInfo {
-    TaskInfo {
-        id: id.as_str().to_owned(),
-        attempt,
-        tenant: tenant.as_str().to_owned(),
-        wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
@@ -151,6 +156,7 @@ pub struct Sandbox {
 
 struct Shared {
     warm: Warm,
+    scripts: Arc<Scripts>,
     ticker: engine::Ticker,
     cores: Arc<Cores>,
 }
@@ -164,6 +170,8 @@ pub struct Capacity {
     pub threads: u32,
     /// Memory of one instance, in bytes, at most.
     pub memory: u64,
+    /// Script images that are kept, in bytes.
+    pub script_images: u64,
 }
 
 impl Capacity {
@@ -180,6 +188,7 @@ pub struct Ready {
     image: InstancePre<Instance>,
     page_map: Option<PageMap>,
     threads: usize,
+    script_images: u64,
 }
 
 impl Ready {
@@ -195,12 +204,13 @@ impl Ready {
         let module = image::load(code, &engine)?;
         // Where it needs a file of its own, that is made now: later it could not be.
         module.initialize_copy_on_write_image()?;
-        Ok(Ready { page_map, ..Ready::of_module(&module, capacity.threads)? })
+        let script_images = capacity.script_images;
+        Ok(Ready { page_map, script_images, ..Ready::of_module(&module, capacity.threads)? })
     }
 
     fn of_module(module: &Module, threads: u32) -> Result<Ready, SandboxError> {
         let image = guest::linker(module)?.instantiate_pre(module)?;
-        Ok(Ready { image, page_map: None, threads: threads.max(1) as usize })
+        Ok(Ready { image, page_map: None, threads: threads.max(1) as usize, script_images: 0 })
     }
 }
 
@@ -211,7 +221,7 @@ impl Sandbox {
     /// # Panics
     /// Not called from a runtime with clocks.
     pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
-        let Ready { image, page_map, threads } = ready;
+        let Ready { image, page_map, threads, script_images } = ready;
         let engine = image.module().engine();
         let cores = Cores::new(threads, {
             let engine = engine.weak();
@@ -226,7 +236,9 @@ impl Sandbox {
         for _ in 0..threads {
             crew.hire(Handle::current())?;
         }
-        let shared = Shared { warm: Warm::new(image, page_map), ticker, cores };
+        let scripts = Scripts::new(usize::try_from(script_images).unwrap_or(usize::MAX));
+        let (warm, scripts) = (Warm::new(image, page_map), Arc::new(scripts));
+        let shared = Shared { warm, scripts, ticker, cores };
         Ok(Sandbox { shared: Arc::new(shared), crew })
     }
 
@@ -356,14 +368,11 @@ impl Shared {
     /// The report, which lacks its times, and the instance if it came to its end in good order.
     async fn run_instance(&self, job: Job, data: Instance) -> (Report, Option<Guest>) {
         let limits = job.limits;
-        let mut guest = match self.warm.take(&job.tenant, data).await {
+        let mut guest = match self.make_ready(&job, data).await {
             Ok(guest) => guest,
-            Err(error) => {
-                let reason = format!("cannot make an instance: {error:#}");
-                return (Report::not_run(Outcome::Crashed(reason)), None);
-            }
+            Err(outcome) => return (Report::not_run(outcome), None),
         };
-        let ended = load_and_call(&mut guest, job).await;
+        let ended = self.load_and_call(&mut guest, job).await;
         let in_order = !matches!(ended, Ok(Outcome::Crashed(_)) | Err(_));
         let outcome = match ended {
             Ok(Outcome::Failed(exception))
@@ -400,35 +409,127 @@ impl Shared {
         };
         (report, in_order.then_some(guest))
     }
+
+    /// An instance for `job`, from the image of its script if there is one; if not, it is still
+    /// to be loaded.
+    async fn make_ready(&self, job: &Job, mut data: Instance) -> Result<Guest, Outcome> {
+        let found = self.find_image(job, &data).await;
+        let found = found.map_err(|interrupt| interrupted(interrupt, &job.limits))?;
+        let from = match found {
+            Found::Image(image) => {
+                data.clock = image.clock;
+                data.stdout.write(&image.printed[0]);
+                data.stderr.write(&image.printed[1]);
+                Some(image.memory.clone())
+            }
+            Found::Build(build) => {
+                data.loading = Some(Loading::new(task_info(job, &data), Some(build)));
+                None
+            }
+            Found::Without | Found::Wait(..) => {
+                data.loading = Some(Loading::new(task_info(job, &data), None));
+                None
+            }
+        };
+        let guest = self.warm.take(&job.tenant, from, data).await;
+        guest.map_err(|error| Outcome::Crashed(format!("cannot make an instance: {error:#}")))
+    }
+
+    /// What `job` starts from. If another task loads its script, waits for that.
+    async fn find_image(&self, job: &Job, data: &Instance) -> Result<Found, Interrupt> {
+        let key = job.image.as_ref().filter(|_| self.warm.takes_snapshots());
+        let Some(key) = key else { return Ok(Found::Without) };
+        let mut waited_for = None;
+        loop {
+            match self.scripts.find(&job.tenant, key, waited_for) {
+                Found::Wait(over, build) => {
+                    // Cancel-safe: it holds nothing.
+                    wait::wait(data, over.cancelled()).await?;
+                    waited_for = Some(build);
+                }
+                // A task may have less memory than the others of its tenant.
+                Found::Image(image) if image.memory.len as u64 > job.limits.memory => {
+                    return Ok(Found::Without);
+                }
+                found => return Ok(found),
+            }
+        }
+    }
+
+    async fn load_and_call(&self, guest: &mut Guest, job: Job) -> wasmtime::Result<Outcome> {
+        if guest.store.data().loading.is_some() {
+            let loaded = guest.call(export::LOAD, &job.script, 0).await;
+            let build = guest.store.data_mut().loading.take().and_then(Loading::end);
+            match loaded? {
+                Loaded::Ready { image: true } => {
+                    if let Some(build) = build {
+                        match self.script_image(guest) {
+                            Some(image) => {
+                                guest.image = Some(image.memory.clone());
+                                build.keep(image);
+                            }
+                            None => build.never(),
+                        }
+                    }
+                }
+                Loaded::Ready { image: false } => {
+                    if let Some(build) = build {
+                        build.never();
+                    }
+                }
+                Loaded::NoModule => return Ok(Outcome::Invalid(no_module(&job))),
+                Loaded::Raised(exception) => return Ok(failed(exception)),
+            }
+        }
+        let result_limit = u32::try_from(job.limits.result).unwrap_or(u32::MAX);
+        let task = task_info(&job, guest.store.data());
+        let Job { function, args, kwargs, .. } = job;
+        let call = Call { function, args, kwargs, result_limit, task };
+        Ok(match guest.call(export::CALL, &call, result_limit).await? {
+            roh_abi::Reply::Returned(json) if json.len() as u64 > job.limits.result => {
+                Outcome::Crashed("the guest's result is longer than it may be".into())
+            }
+            roh_abi::Reply::Returned(json) => match RawValue::from_string(json) {
+                Ok(value) => Outcome::Succeeded(value),
+                Err(_) => Outcome::Crashed("the guest's result is not JSON".into()),
+            },
+            roh_abi::Reply::Raised(exception) => failed(exception),
+            roh_abi::Reply::NoFunction => Outcome::Invalid(match &job.script {
+                Script::Module { name } => {
+                    format!("script {name:?} has no function {:?}", call.function)
+                }
+                Script::Inline { .. } => format!("the script has no function {:?}", call.function),
+            }),
+        })
+    }
+
+    /// The image of the script that `guest` has just loaded, if its top level did nothing that
+    /// was this task's alone.
+    fn script_image(&self, guest: &mut Guest) -> Option<ScriptImage> {
+        let instance = guest.store.data();
+        if instance.alarm.rung.is_some() || instance.memory_limit.reached() {
+            return None;
+        }
+        let printed = [instance.stdout.whole()?.to_vec(), instance.stderr.whole()?.to_vec()];
+        let clock = instance.monotonic();
+        let memory = Arc::new(self.warm.snapshot(guest)?);
+        Some(ScriptImage { memory, printed, clock })
+    }
 }
 
-async fn load_and_call(guest: &mut Guest, job: Job) -> wasmtime::Result<Outcome> {
-    match guest.call(export::LOAD, &job.load, 0).await? {
-        Loaded::Ready => {}
-        Loaded::NoModule => return Ok(Outcome::Invalid(no_module(&job))),
-        Loaded::Raised(exception) => return Ok(failed(exception)),
+/// What the script of `job` may know of its task, in that instance.
+fn task_info(job: &Job, data: &Instance) -> TaskInfo {
+    let deadline = data.clock.saturating_add(job.limits.wall);
+    TaskInfo {
+        id: job.id.clone(),
+        attempt: job.attempt,
+        tenant: job.tenant.as_str().to_owned(),
+        deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
     }
-    let result_limit = u32::try_from(job.limits.result).unwrap_or(u32::MAX);
-    let function = job.function.clone();
-    let call = Call { function: job.function, args: job.args, kwargs: job.kwargs, result_limit };
-    Ok(match guest.call(export::CALL, &call, result_limit).await? {
-        roh_abi::Reply::Returned(json) if json.len() as u64 > job.limits.result => {
-            Outcome::Crashed("the guest's result is longer than it may be".into())
-        }
-        roh_abi::Reply::Returned(json) => match RawValue::from_string(json) {
-            Ok(value) => Outcome::Succeeded(value),
-            Err(_) => Outcome::Crashed("the guest's result is not JSON".into()),
-        },
-        roh_abi::Reply::Raised(exception) => failed(exception),
-        roh_abi::Reply::NoFunction => Outcome::Invalid(match &job.load.script {
-            Script::Module { name } => format!("script {name:?} has no function {function:?}"),
-            Script::Inline { .. } => format!("the script has no function {function:?}"),
-        }),
-    })
 }
 
 fn no_module(job: &Job) -> String {
-    match &job.load.script {
+    match &job.script {
         Script::Module { name } => {
             format!("tenant {:?} has no script {name:?}", job.tenant.as_str())
         }
@@ -451,19 +552,23 @@ fn failed(exception: roh_abi::Exception) -> Outcome {
     })
 }
 
+fn interrupted(interrupt: Interrupt, limits: &Limits) -> Outcome {
+    match interrupt {
+        Interrupt::Cpu => Outcome::timeout(TimeLimit::Cpu, limits),
+        Interrupt::Wall => Outcome::timeout(TimeLimit::Wall, limits),
+        Interrupt::Stop => Outcome::Stopped,
+        Interrupt::Exit(_) => Outcome::Failed(Exception {
+            kind: "SystemExit".into(),
+            message: interrupt.to_string(),
+            traceback: String::new(),
+        }),
+    }
+}
+
 /// The outcome of an instance that ended without a reply.
 fn why_it_ended(error: &wasmtime::Error, guest: &mut Guest, limits: &Limits) -> Outcome {
     if let Some(interrupt) = error.downcast_ref::<Interrupt>() {
-        return match interrupt {
-            Interrupt::Cpu => Outcome::timeout(TimeLimit::Cpu, limits),
-            Interrupt::Wall => Outcome::timeout(TimeLimit::Wall, limits),
-            Interrupt::Stop => Outcome::Stopped,
-            Interrupt::Exit(_) => Outcome::Failed(Exception {
-                kind: "SystemExit".into(),
-                message: interrupt.to_string(),
-                traceback: String::new(),
-            }),
-        };
+        return interrupted(*interrupt, limits);
     }
     let trap = error.downcast_ref::<Trap>();
     let too_deep = match trap {

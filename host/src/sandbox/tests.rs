@@ -22,13 +22,13 @@ fn guest(call: &str) -> Vec<u8> {
             (import "roh" "answer" (func $answer (param i32 i32)))
             (memory (export "memory") 1)
             (global $stack (export "__stack_pointer") (mut i32) (i32.const 60000))
-            (data (i32.const 0) "\00")
+            (data (i32.const 0) "\00\00")
             (data (i32.const 16) "\00\0242")
             (data (i32.const 32) "\00\03{{x}}")
             (data (i32.const 48) "it broke")
             (data (i32.const 64) "\00\ff\01")
             (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024))
-            (func (export "roh_load") (param i32 i32) (result i64) (i64.const 1))
+            (func (export "roh_load") (param i32 i32) (result i64) (i64.const 2))
             (func $forever (loop $again (br $again)))
             (func $deeper (call $deeper))
             (func $grow (loop $again
@@ -66,10 +66,10 @@ pub(crate) fn job(limits: Limits) -> Job {
     Job {
         tenant: TenantName::new("t"),
         share: 1,
-        load: Load {
-            task: TaskInfo { id: "i".into(), attempt: 1, tenant: "t".into(), wall_ms: 0 },
-            script: Script::Module { name: "m".into() },
-        },
+        id: "i".into(),
+        attempt: 1,
+        script: Script::Module { name: "m".into() },
+        image: None,
         function: "f".into(),
         args: "[]".into(),
         kwargs: "{}".into(),

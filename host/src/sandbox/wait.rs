@@ -42,7 +42,10 @@ pub(super) async fn until<T>(
 }
 
 /// Waits for `done`, unless the task is to end before.
-async fn wait<T>(instance: &Instance, done: impl Future<Output = T>) -> Result<T, Interrupt> {
+pub(super) async fn wait<T>(
+    instance: &Instance,
+    done: impl Future<Output = T>,
+) -> Result<T, Interrupt> {
     // All three may be dropped half-way: they hold nothing.
     tokio::select! {
         biased;

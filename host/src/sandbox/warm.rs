@@ -3,7 +3,8 @@
 //! A new instance costs little, but every page that its task touches is a page fault, and to
 //! take an instance apart is dear as well. So one whose task ended in good order is kept, with
 //! the pages that it has by now, and what the task has changed in them is copied back from the
-//! image. That is all there is to undo, as a guest has no other state: no table of an image
+//! image: the interpreter's, or that of its script, which is the interpreter's with some pages
+//! changed ([`Snapshot`]). That is all there is to undo, as a guest has no other state: no table of an image
 //! can be changed, and no global but the stack pointer (`image::build` makes sure), which is
 //! compared, like the size of the memory.
 //!
@@ -17,31 +18,47 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use wasmtime::{InstancePre, Memory, Store};
 
 use super::guest::Guest;
 use super::instance::Instance;
+use super::memory::OutOfBounds;
 use super::page_map::PageMap;
+use super::snapshot::{self, Snapshot};
 use super::threads;
 use crate::task::TenantName;
 
 /// How many instances are kept, of all tenants together.
 pub(super) const MOST: u32 = 32;
 
-/// How much memory of its own a kept instance may have, in bytes. After trivial tasks it has
-/// 150 pages of 4 KiB.
+/// How much memory of its own a kept instance may have beside its script's image, in bytes. After
+/// trivial tasks it has 150 pages of 4 KiB.
 const MOST_BYTES: usize = 2 << 20;
 
-/// Instances of one image.
+/// How much all of them may have together, in bytes.
+const MOST_IN_ALL: usize = MOST as usize * MOST_BYTES;
+
+/// How large a script's image may be, in bytes.
+const LARGEST_IMAGE: usize = 16 << 20;
+
+/// Instances of one interpreter image.
 pub(super) struct Warm {
     image: InstancePre<Instance>,
     /// `None` where nothing can be kept.
     undo: Option<Undo>,
     /// The one that has waited longest first.
-    kept: Mutex<VecDeque<(TenantName, Guest)>>,
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+/// An instance that waits for a task.
+struct Kept {
+    tenant: TenantName,
+    guest: Guest,
+    /// What it has of memory of its own.
+    bytes: usize,
 }
 
 impl Warm {
@@ -51,56 +68,97 @@ impl Warm {
         Warm { image, undo, kept: Mutex::default() }
     }
 
-    /// An instance for a task of `tenant`.
+    /// Whether there can be script images.
+    pub(super) fn takes_snapshots(&self) -> bool {
+        self.undo.is_some()
+    }
+
+    /// An instance for a task of `tenant` that starts from the script image `from`, or else from
+    /// the interpreter image.
     pub(super) async fn take(
         &self,
         tenant: &TenantName,
+        from: Option<Arc<Snapshot>>,
         data: Instance,
     ) -> wasmtime::Result<Guest> {
-        let kept = {
-            let mut kept = self.kept();
-            let newest = kept.iter().rposition(|(of, _)| of == tenant);
-            newest.and_then(|newest| kept.remove(newest))
-        };
-        match kept {
-            Some((_, mut guest)) => {
-                guest.renew(data);
-                Ok(guest)
-            }
-            None => Guest::start(&self.image, data).await,
+        let of_tenant = self.take_kept(tenant, from.as_ref());
+        if let (Some(mut guest), Some(undo)) = (of_tenant, &self.undo)
+            && (is_of(&guest, from.as_ref()) || undo.change(&mut guest, from.as_deref()).is_some())
+        {
+            guest.image = from;
+            guest.renew(data);
+            return Ok(guest);
         }
+        let mut guest = Guest::start(&self.image, data).await?;
+        if let (Some(snapshot), Some(undo)) = (&from, &self.undo) {
+            guest.grow_to(snapshot.len).await?;
+            undo.apply(&mut guest, snapshot).ok_or(OutOfBounds)?;
+            guest.image = from;
+        }
+        Ok(guest)
+    }
+
+    /// One that is kept for `tenant`: as it is wanted, or the oldest if there is no room for
+    /// more, so that each script has its own as long as there is.
+    fn take_kept(&self, tenant: &TenantName, from: Option<&Arc<Snapshot>>) -> Option<Guest> {
+        let mut kept = self.kept();
+        let full = kept.len() >= MOST as usize;
+        let wanted = kept.iter().rposition(|k| k.tenant == *tenant && is_of(&k.guest, from));
+        let any = || kept.iter().position(|k| k.tenant == *tenant).filter(|_| full);
+        let found = wanted.or_else(any)?;
+        kept.remove(found).map(|kept| kept.guest)
+    }
+
+    /// What sets `guest`, which is at rest, apart from the interpreter image: `None` if that is
+    /// too much, or can't be told.
+    pub(super) fn snapshot(&self, guest: &mut Guest) -> Option<Snapshot> {
+        self.undo.as_ref()?.snapshot(guest)
     }
 
     /// Takes back an instance whose task ended in good order, with as many page `faults` as the
     /// threads had that it ran on. It is kept if it can be made as it was.
     pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest, faults: u64) {
-        let undo = self.undo.as_ref();
-        let undone = undo.is_some_and(|undo| undo.undo(&mut guest, faults).is_some());
-        if undone {
-            guest.renew(Instance::idle());
-            let mut kept = self.kept();
-            kept.push_back((tenant, guest));
-            let oldest = if kept.len() > MOST as usize { kept.pop_front() } else { None };
-            drop(kept);
-            // Now: it takes a while.
-            drop(oldest);
+        let Some(bytes) = self.undo.as_ref().and_then(|undo| undo.undo(&mut guest, faults)) else {
+            return;
+        };
+        guest.renew(Instance::idle());
+        let mut kept = self.kept();
+        kept.push_back(Kept { tenant, guest, bytes });
+        let mut in_all: usize = kept.iter().map(|kept| kept.bytes).sum();
+        let mut too_many = Vec::new();
+        while kept.len() > MOST as usize || in_all > MOST_IN_ALL {
+            let Some(oldest) = kept.pop_front() else { break };
+            in_all -= oldest.bytes;
+            too_many.push(oldest);
         }
+        drop(kept);
+        // Now: it takes a while.
+        drop(too_many);
     }
 
     /// How many are kept, and how many of them differ from their image.
     pub(super) fn compared(&self) -> (usize, usize) {
         let kept = self.kept();
-        let differs = |guest: &Guest| {
-            let (memory, undo) = (guest.store.data().memory, self.undo.as_ref());
-            memory.map(|memory| memory.data(&guest.store)) != undo.map(Undo::image)
+        let is_as_its_image = |guest: &Guest| {
+            let memory = guest.store.data().memory.map(|memory| memory.data(&guest.store));
+            let (Some(memory), Some(undo)) = (memory, &self.undo) else { return false };
+            match &guest.image {
+                Some(snapshot) => snapshot.is(memory, undo.image()),
+                None => memory == undo.image(),
+            }
         };
-        (kept.len(), kept.iter().filter(|(_, guest)| differs(guest)).count())
+        (kept.len(), kept.iter().filter(|kept| !is_as_its_image(&kept.guest)).count())
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(TenantName, Guest)>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         // Nothing panics while it holds the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether `guest` is made as that image after its tasks.
+fn is_of(guest: &Guest, image: Option<&Arc<Snapshot>>) -> bool {
+    guest.image.as_ref().map(Arc::as_ptr) == image.map(Arc::as_ptr)
 }
 
 /// What it takes to undo all that a task did.
@@ -128,33 +186,70 @@ impl Undo {
         self.memory.data(&self.store)
     }
 
-    /// Makes `guest` as its image, if it can be.
-    fn undo(&self, guest: &mut Guest, faults: u64) -> Option<()> {
-        let image = self.image();
-        let memory = guest.store.data().memory?;
-        // Memory never shrinks.
-        if memory.data_size(&guest.store) != image.len() || !guest.stack_is_empty() {
+    /// Makes `guest` as its image, if it can be. How much memory it has of its own then, in
+    /// bytes.
+    fn undo(&self, guest: &mut Guest, faults: u64) -> Option<usize> {
+        if !guest.stack_is_empty() {
             return None;
         }
         let known = guest.own_pages.take().filter(|_| self.counts && faults == 0);
         let written = match known {
             Some(written) => written,
-            None => self.page_map.written(memory.data_ptr(&guest.store), image.len()).ok()?,
+            None => self.written(guest)?,
         };
-        if written.iter().map(Range::len).sum::<usize>() > MOST_BYTES {
+        let own: usize = written.iter().map(Range::len).sum();
+        let snapshot = guest.image.clone();
+        if own > snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes()) + MOST_BYTES {
             return None;
         }
-        let bytes = memory.data_mut(&mut guest.store);
-        for page in &written {
-            let (bytes, image) = (bytes.get_mut(page.clone())?, image.get(page.clone())?);
-            // A third of them are as they were, after a trivial task; to read is cheaper than to
-            // write.
-            if bytes != image {
-                bytes.copy_from_slice(image);
-            }
-        }
-        guest.own_pages = Some(written);
+        self.restore(guest, snapshot.as_deref(), written)?;
+        Some(own)
+    }
+
+    /// Makes `guest`, which was undone, as another image.
+    fn change(&self, guest: &mut Guest, to: Option<&Snapshot>) -> Option<()> {
+        let written = guest.own_pages.take()?;
+        self.restore(guest, to, written)
+    }
+
+    /// Makes `guest`, which is new and of that size, as a script image.
+    fn apply(&self, guest: &mut Guest, snapshot: &Snapshot) -> Option<()> {
+        self.restore(guest, Some(snapshot), Vec::new())?;
+        // Nobody has looked for the pages that it wrote to as it was started.
+        guest.own_pages = None;
         Some(())
+    }
+
+    fn restore(
+        &self,
+        guest: &mut Guest,
+        to: Option<&Snapshot>,
+        written: Vec<Range<usize>>,
+    ) -> Option<()> {
+        let image = self.image();
+        let memory = guest.store.data().memory?.data_mut(&mut guest.store);
+        // Memory never shrinks.
+        if memory.len() != to.map_or(image.len(), |to| to.len) {
+            return None;
+        }
+        guest.own_pages = Some(snapshot::restore(memory, image, to, written)?);
+        Some(())
+    }
+
+    fn snapshot(&self, guest: &mut Guest) -> Option<Snapshot> {
+        if !guest.stack_is_empty() {
+            return None;
+        }
+        let written = self.written(guest)?;
+        let memory = guest.store.data().memory?.data(&guest.store);
+        Snapshot::take(memory, self.image(), written, LARGEST_IMAGE)
+    }
+
+    /// The pages of its memory that can differ from the interpreter image.
+    fn written(&self, guest: &Guest) -> Option<Vec<Range<usize>>> {
+        let memory = guest.store.data().memory?;
+        let (start, len) = (memory.data_ptr(&guest.store), memory.data_size(&guest.store));
+        self.page_map.written(start, len).ok()
     }
 }
 

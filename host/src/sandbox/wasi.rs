@@ -137,7 +137,8 @@ fn nothing_there(mut caller: Caller<Instance>, count: i32, bytes: i32) -> i32 {
 enum Clock {
     /// Since 1970.
     Real,
-    /// Since the instance started, so that it tells nothing of the host's uptime.
+    /// Since the instance started, so that it tells nothing of the host's uptime; where it
+    /// started from a script image, since the instance started that this was taken of.
     Monotonic,
     /// What the instance used.
     Cpu,
@@ -156,7 +157,7 @@ impl Clock {
     fn now(self, instance: &Instance) -> Duration {
         match self {
             Clock::Real => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            Clock::Monotonic => instance.started.elapsed(),
+            Clock::Monotonic => instance.monotonic(),
             Clock::Cpu => instance.meter.cpu(),
         }
     }
@@ -179,6 +180,9 @@ fn nanos(duration: Duration) -> u64 {
 fn random_get(mut caller: Caller<Instance>, ptr: i32, len: i32) -> Done {
     if len.cast_unsigned() > MAX_RANDOM {
         return Err(Errno::Invalid);
+    }
+    if let Some(loading) = &mut caller.data_mut().loading {
+        loading.was_random();
     }
     let mut memory = Memory::of(&mut caller);
     getrandom::fill(memory.bytes_mut(Span { ptr, len })?).map_err(|_| Errno::Io)

@@ -15,7 +15,7 @@ mod fuzz {
     use roh::outcome::{Exception, Outcome, Report};
     use roh::sandbox::Calls;
     use roh::task::{Properties, Task, TaskId, TenantName};
-    use roh_abi::{Answer, RefusalKind, Request};
+    use roh_abi::{Answer, RefusalKind, Request, Script};
     use roh_fuzz::{block_on, limits, pieces, within};
 
     /// What requests may hold at once, with the store's cache and what TLS needs.
@@ -103,6 +103,8 @@ mod fuzz {
         let limits = limits();
         let id = TaskId::parse("i").expect("short");
         let session = NODE.grants.session(&TenantName::new("t"), &id, 0, &limits);
+        let script = Script::Module { name: "a".into() };
+        session.script_key(&script).expect("images are made by default");
         let (mut calls, mut bytes, mut submitted) = (0, 0, 0);
         for piece in pieces(input) {
             let request: Option<Request> = roh_abi::decode(piece).ok();
@@ -132,7 +134,7 @@ mod fuzz {
     /// The answer is one to this request, and within what is granted.
     fn fits(request: &Request, answer: &Answer) {
         let fits = match (request, answer) {
-            (Request::Module(name), Answer::Module { source, .. }) => {
+            (Request::Module { name, .. }, Answer::Module { source, .. }) => {
                 (name.as_str(), source.as_str()) == ("a", "x = 1")
             }
             (Request::File(path), Answer::Bytes(bytes)) => {
@@ -152,7 +154,7 @@ mod fuzz {
             (Request::Submit { .. }, Answer::Text(id)) => !id.is_empty(),
             (Request::StateDelete(_) | Request::Log { .. }, Answer::Done) => true,
             (
-                Request::Module(_)
+                Request::Module { .. }
                 | Request::File(_)
                 | Request::Folder(_)
                 | Request::StateGet(_)

@@ -1,5 +1,4 @@
-# Bytecode of a length that no bytecode has. Of none at all, what lies at the bottom of the
-# instance's memory is run: zeros, then its stack, of any content.
+# Bytecode of a length that no bytecode has. If it has none, what lies in memory is run.
 # expect: failed|timeout|out-of-memory|succeeded|crashed
 def victim():
     return 1

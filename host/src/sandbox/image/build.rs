@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use roh_abi::{ABI_VERSION, Call, Load, Loaded, Reply, Script, TaskInfo, export};
+use roh_abi::{ABI_VERSION, Call, Loaded, Reply, Script, TaskInfo, export};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Module, Mutability, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
@@ -153,22 +153,20 @@ async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
     let image = linker(module)?.instantiate_pre(module)?;
     let mut guest = Guest::start(&image, no_task(*MEMORY.start())).await?;
     let memory_bytes = guest.memory_bytes();
-    let load = Load {
-        task: TaskInfo { id: String::new(), attempt: 1, tenant: String::new(), wall_ms: 0 },
-        script: Script::Inline {
-            file: "version.py".into(),
-            source: "import sys\ndef main():\n    return sys.version\n".into(),
-        },
+    let script = Script::Inline {
+        file: "version.py".into(),
+        source: "import sys\ndef main():\n    return sys.version\n".into(),
     };
-    let loaded: Loaded = guest.call(export::LOAD, &load, 0).await?;
+    let loaded: Loaded = guest.call(export::LOAD, &script, 0).await?;
     let call = Call {
+        task: TaskInfo::default(),
         function: "main".into(),
         args: "[]".into(),
         kwargs: "{}".into(),
         result_limit: 1 << 16,
     };
     match (loaded, guest.call(export::CALL, &call, call.result_limit).await?) {
-        (Loaded::Ready, Reply::Returned(json)) => {
+        (Loaded::Ready { .. }, Reply::Returned(json)) => {
             Ok((serde_json::from_str(&json).unwrap_or(json), memory_bytes))
         }
         other => Err(wasmtime::format_err!("a first script ended with {other:?}")),

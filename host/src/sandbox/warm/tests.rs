@@ -33,8 +33,29 @@ fn data() -> Instance {
 }
 
 fn take(warm: &Warm, tenant: &str) -> Guest {
-    let guest = warm.take(&TenantName::new(tenant), data()).now_or_never();
+    take_as(warm, tenant, None)
+}
+
+fn take_as(warm: &Warm, tenant: &str, from: Option<&Arc<Snapshot>>) -> Guest {
+    let guest = warm.take(&TenantName::new(tenant), from.cloned(), data()).now_or_never();
     guest.expect("nothing to wait for").expect("there is room")
+}
+
+/// An image of what `guest` is now, as which it is made from now on.
+fn snapshot(warm: &Warm, guest: &mut Guest) -> Arc<Snapshot> {
+    let snapshot = Arc::new(warm.snapshot(guest).expect("it holds still"));
+    guest.image = Some(snapshot.clone());
+    snapshot
+}
+
+fn content(guest: &Guest) -> Vec<u8> {
+    let memory = guest.store.data().memory.expect("it has one");
+    memory.data(&guest.store).to_vec()
+}
+
+fn grow(guest: &mut Guest) {
+    let memory = guest.store.data().memory.expect("it has one");
+    memory.grow_async(&mut guest.store, 1).now_or_never().expect("at once").expect("in its limit");
 }
 
 /// The task that ended may have had page faults.
@@ -101,8 +122,7 @@ fn an_instance_serves_one_tenant_only() {
 fn one_that_grew_or_wrote_too_much_or_is_in_the_middle_of_a_call_is_not_kept() {
     let warm = warm();
     let mut grown = take(&warm, "a");
-    let memory = grown.store.data().memory.expect("it has one");
-    memory.grow_async(&mut grown.store, 1).now_or_never().expect("at once").expect("in its limit");
+    grow(&mut grown);
     put_back(&warm, "a", grown);
     let mut full = take(&warm, "a");
     for page in 0..=MOST_BYTES / 4096 {
@@ -139,27 +159,114 @@ fn nothing_is_kept_without_the_kernels_account() {
     assert_eq!(warm.compared(), (0, 0));
 }
 
+#[test]
+fn an_image_is_what_its_instance_was_even_if_that_grew() {
+    let warm = warm();
+    let mut loaded = take(&warm, "a");
+    write(&mut loaded, 70003, b"loaded");
+    grow(&mut loaded);
+    let end = 65 * 65536;
+    write(&mut loaded, end - 3, b"end");
+    let (image, as_it_was) = (snapshot(&warm, &mut loaded), content(&loaded));
+    // The task that loaded it goes on, and so do others, in instances that are new and kept.
+    let mut guests = vec![loaded, take_as(&warm, "a", Some(&image))];
+    for round in 0..4 {
+        for mut guest in guests.drain(..) {
+            write(&mut guest, 70000, b"task");
+            write(&mut guest, 64 * 65536 + round * 4096, b"task");
+            put_back(&warm, "a", guest);
+        }
+        assert_eq!(warm.compared(), (2, 0));
+        guests.extend([0, 1].map(|_| take_as(&warm, "a", Some(&image))));
+        assert_eq!(warm.compared(), (0, 0), "those that were kept are taken");
+        assert!(guests.iter().all(|guest| content(guest) == as_it_was));
+    }
+    assert!(content(&take(&warm, "a")) == warm.undo.as_ref().expect("Linux").image());
+}
+
+#[test]
+fn an_instance_changes_its_image_where_there_is_no_room_for_more() {
+    let warm = warm();
+    let mut images = [1, 2].map(|number| {
+        let mut guest = take(&warm, "a");
+        write(&mut guest, number * 70_000, b"image");
+        write(&mut guest, 3 << 20, &[number as u8; 5000]);
+        (snapshot(&warm, &mut guest), content(&guest))
+    });
+    let mut guests: Vec<_> = (0..MOST).map(|_| take_as(&warm, "a", Some(&images[0].0))).collect();
+    guests.drain(..).for_each(|guest| put_back(&warm, "a", guest));
+    assert_eq!(warm.compared(), (MOST as usize, 0));
+    for _ in 0..6 {
+        images.rotate_left(1);
+        let mut guest = take_as(&warm, "a", Some(&images[0].0));
+        assert_eq!(warm.compared().0, MOST as usize - 1, "it is one of those");
+        assert!(content(&guest) == images[0].1);
+        write(&mut guest, 1 << 20, b"task");
+        put_back(&warm, "a", guest);
+        assert_eq!(warm.compared(), (MOST as usize, 0));
+    }
+    let other = take_as(&warm, "b", Some(&images[0].0));
+    assert_eq!(warm.compared().0, MOST as usize, "no other tenant's");
+    assert!(content(&other) == images[0].1);
+}
+
+#[test]
+fn no_image_is_taken_in_the_middle_of_a_call_or_of_too_much() {
+    let warm = warm();
+    let mut guest = take(&warm, "a");
+    write(&mut guest, 0, b"x");
+    assert!(warm.snapshot(&mut guest).is_some());
+    guest.set_stack(59_000);
+    assert!(warm.snapshot(&mut guest).is_none());
+    let (image, memory) = ([0u8; 9000], [1u8; 9000]);
+    let written = || vec![0..4096, 4096..8192, 8192..9000];
+    let taken = |most| Snapshot::take(&memory, &image, written(), most).is_some();
+    assert!(taken(9000) && !taken(8999));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever is read and written, wherever, by however many tasks; together they touch fewer
-    /// pages than would have the instance taken apart.
+    /// Whatever is read and written, wherever, by however many tasks, whichever image they start
+    /// from and whichever they leave; together they touch fewer pages than would have the
+    /// instance taken apart.
     #[test]
     fn nothing_survives(
-        tasks in vec(vec((0usize..4 << 20, vec(any::<u8>(), 1..9000)), 0..18), 1..6),
+        tasks in vec(
+            (
+                vec((0usize..4 << 20, vec(any::<u8>(), 1..9000)), 0..18),
+                any::<prop::sample::Index>(),
+                any::<bool>(),
+            ),
+            1..6,
+        ),
     ) {
         let warm = warm();
-        for task in tasks {
-            let mut guest = take(&warm, "a");
+        let interpreter = warm.undo.as_ref().expect("Linux").image().to_vec();
+        let mut images: Vec<(Option<Arc<Snapshot>>, Vec<u8>)> = vec![(None, interpreter)];
+        // How many, by their image.
+        let mut kept = vec![0];
+        for (task, from, leaves_image) in tasks {
             let before = threads::faults().expect("Linux counts them");
+            let from = from.index(images.len());
+            let (image, as_it_is) = images[from].clone();
+            let mut guest = take_as(&warm, "a", image.as_ref());
+            kept[from] = usize::saturating_sub(kept[from], 1);
+            prop_assert!(content(&guest) == as_it_is);
             for (at, bytes) in task {
                 let at = at.min((4 << 20) - bytes.len());
                 let _ = read(&guest, at ^ 4096, 1);
                 write(&mut guest, at, &bytes);
             }
+            if leaves_image {
+                images.push((Some(snapshot(&warm, &mut guest)), content(&guest)));
+                write(&mut guest, 100, b"and on it goes");
+                kept.push(0);
+            }
+            kept[if leaves_image { images.len() - 1 } else { from }] += 1;
             let faults = threads::faults().expect("Linux counts them") - before;
             warm.put_back(TenantName::new("a"), guest, faults);
-            prop_assert_eq!(warm.compared(), (1, 0));
+            prop_assert_eq!(warm.compared(), (kept.iter().sum(), 0));
         }
     }
 }
