@@ -280,7 +280,7 @@ fn what_is_kept_is_as_its_image(_: &Rabbit) {
                     served += 1;
                     // Each time would take minutes. What differs goes on to do so, until it is
                     // taken for a task.
-                    if served % 4 == 0 {
+                    if served % 8 == 0 {
                         let (kept, differ) = sandbox.kept();
                         let script = &script.name;
                         assert_eq!(differ, 0, "since {function} of {script}, or lately");
