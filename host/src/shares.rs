@@ -23,7 +23,8 @@
 //! gets no further behind. Who had nothing to do comes back at the lowest pass of those that
 //! are ready, or at its own if that is higher, and goes before the others until it has a slot,
 //! unless they are behind it by more than half of `ahead` of a slot of its own. That only orders:
-//! its pass is what it was.
+//! its pass is what it was. With a *credit*, it comes back by so much lower, but no further behind
+//! progress: so much it can save up, once, and no more.
 //!
 //! Who gets at once what it is due in the long run, or has to wait for it, would make progress
 //! run away from the passes of those that always want more, a little each time. So while
@@ -66,6 +67,7 @@ pub(crate) struct Shares<K> {
     slots: usize,
     running: usize,
     ahead: Pass,
+    credit: Pass,
     lanes: HashMap<TenantName, Lane<K>>,
     /// Those of them that hold slots, and their shares together.
     holders: BTreeSet<TenantName>,
@@ -87,7 +89,7 @@ pub(crate) struct Shares<K> {
 
 /// How long, up to now, somebody was ready.
 #[derive(Debug, Clone, Copy, Default)]
-struct Clock {
+pub(crate) struct Clock {
     /// In nanoseconds.
     contended: Pass,
     /// How far progress came in the rest of the time.
@@ -143,6 +145,7 @@ impl<K: Copy + Ord> Shares<K> {
             slots,
             running: 0,
             ahead: nanos(ahead),
+            credit: 0,
             lanes: HashMap::new(),
             holders: BTreeSet::new(),
             held_share: 0,
@@ -155,6 +158,11 @@ impl<K: Copy + Ord> Shares<K> {
             time: None,
             clock: Clock::default(),
         }
+    }
+
+    /// The same, where who had nothing to do has up to `credit` of a slot saved up.
+    pub(crate) fn with_credit(self, credit: Duration) -> Shares<K> {
+        Shares { credit: nanos(credit), ..self }
     }
 
     /// Says what a tenant is due, and how many slots it may hold at once; without that its
@@ -232,6 +240,21 @@ impl<K: Copy + Ord> Shares<K> {
         }
     }
 
+    /// What time it is for passes.
+    pub(crate) fn clock(&mut self, now: Instant) -> Clock {
+        self.advance(now);
+        self.clock
+    }
+
+    /// Has `tenant` not pay for a slot that it has held since then and could not use.
+    pub(crate) fn refund(&mut self, now: Instant, tenant: &TenantName, since: Clock) {
+        self.advance(now);
+        let clock = self.clock;
+        self.change(tenant, |lane| {
+            lane.pass -= grown(lane.weight(), clock) - grown(lane.weight(), since);
+        });
+    }
+
     /// How many slots are held.
     #[cfg(test)]
     pub(crate) fn running(&self) -> usize {
@@ -271,9 +294,11 @@ impl<K: Copy + Ord> Shares<K> {
         result
     }
 
-    /// The pass that a newcomer has at least: the lowest of those that it competes with.
-    fn front(&self) -> Pass {
-        self.ready_lines.range(self.clock).map_or(self.progress, |(least, _)| least)
+    /// The pass that a newcomer has at least: the lowest of those that it competes with, or
+    /// `credit` less, but then not further behind progress.
+    fn front(&self, credit: Pass) -> Pass {
+        let least = self.ready_lines.range(self.clock).map_or(self.progress, |(least, _)| least);
+        least.min(least.max(self.progress) - credit)
     }
 
     fn holders(&self) -> impl Iterator<Item = (&TenantName, &Lane<K>)> {
@@ -287,7 +312,7 @@ impl<K: Copy + Ord> Shares<K> {
         lane.charge(self.clock);
         let (was_idle, was_ready) = (lane.is_idle(), lane.is_ready());
         if was_idle {
-            lane.pass = lane.pass.max(self.front());
+            lane.pass = lane.pass.max(self.front(self.credit * lane.weight()));
         }
         let result = change(&mut lane);
         if lane.running > 0 || lane.is_idle() {

@@ -3,19 +3,20 @@
 //! for word, and hand on what it says, would cost more than a short task takes.
 
 mod bell;
+mod lookout;
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 use std::{io, mem, process, ptr, thread};
 
 use async_task::{Runnable, Task};
 use tokio::runtime::Handle;
 
 use self::bell::{Bell, Woken};
+pub(super) use self::lookout::Lookout;
 use super::threads;
 
 /// The threads, until this is dropped.
@@ -104,31 +105,6 @@ impl Crew {
         line.all.insert(number, task);
         drop(line);
         runnable.schedule();
-    }
-
-    /// Who listens in its stead.
-    pub(super) fn listener(&self) -> Listener {
-        Listener(self.0.clone())
-    }
-}
-
-/// Listens for a crew whose threads compute, and would not look up soon.
-pub(super) struct Listener(Arc<Shared>);
-
-impl Listener {
-    /// Takes in, on the calling thread, what comes within that time.
-    pub(super) fn listen_for(&self, time: Duration) {
-        let Some(source) = self.0.source.get() else { return thread::sleep(time) };
-        let end = Instant::now() + time;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let comes = !left.is_zero() && bell::comes(&source.socket, left);
-            match source.take_in.try_lock() {
-                Ok(mut take_in) if comes => take_in_once(&mut take_in),
-                // Nothing came; or another reads, which may take longer than that.
-                _ => return thread::sleep(end.saturating_duration_since(Instant::now())),
-            };
-        }
     }
 }
 

@@ -101,16 +101,19 @@ impl Shared {
 }
 
 impl Ticker {
-    /// Starts the thread for `engine`. Between two ticks it does `pause`, for so long.
+    /// Starts the thread for `engine`. It does `before_tick` before each.
     pub(super) fn start(
         engine: &Engine,
-        pause: impl FnMut(Duration) + Send + 'static,
+        before_tick: impl Fn() + Send + 'static,
     ) -> std::io::Result<Ticker> {
         let shared =
             Arc::new(Shared { state: Mutex::new(TickerState::default()), changed: Condvar::new() });
         let thread = std::thread::Builder::new().name("roh-epoch".into()).spawn({
             let (shared, engine) = (shared.clone(), engine.weak());
-            move || tick(&shared, &engine, pause)
+            move || {
+                super::threads::take_short_turns();
+                tick(&shared, &engine, before_tick);
+            }
         })?;
         Ok(Ticker { shared, thread: Some(thread) })
     }
@@ -139,9 +142,10 @@ impl Drop for Ticker {
     }
 }
 
-fn tick(shared: &Shared, engine: &EngineWeak, mut pause: impl FnMut(Duration)) {
+fn tick(shared: &Shared, engine: &EngineWeak, before_tick: impl Fn()) {
     while shared.wait() {
-        pause(SLICE);
+        std::thread::sleep(SLICE);
+        before_tick();
         match engine.upgrade() {
             Some(engine) => engine.increment_epoch(),
             None => return,

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::engine::SLICE;
 use super::meter::Meter;
 use super::threads;
-use crate::shares::Shares;
+use crate::shares::{Clock, Shares};
 use crate::task::TenantName;
 
 #[cfg(test)]
@@ -34,12 +34,19 @@ const LET_BE: Duration = SLICE.checked_div(10).unwrap();
 /// half as long to half as long again, and as long as [`SLICE`] in the middle.
 const OVER: Duration = SLICE.checked_div(2).unwrap();
 
+/// What a tenant that computes little has saved up at most. Those that compute all the time can be
+/// that far behind what they are due, where one before them could not be asked for a while, as it
+/// filled or freed memory: it need not wait until they have made up for that.
+const CREDIT: Duration = SLICE.saturating_mul(4);
+
 /// The cores of a sandbox.
 pub(super) struct Cores {
     turns: Mutex<Turns>,
     count: usize,
     /// How many of them are computed on by who has had a whole slice.
     going_on: AtomicUsize,
+    /// How many threads compute or clean up.
+    busy: AtomicUsize,
     /// Ends the time slices of all that compute.
     end_slices: Box<dyn Fn() + Send + Sync>,
 }
@@ -51,6 +58,8 @@ struct Turns {
     last: Ticket,
     /// Wakes those that wait.
     waiting: HashMap<Ticket, Waker>,
+    /// When those were given a core that don't know of it yet.
+    given: HashMap<Ticket, Clock>,
     /// When all slices were ended last.
     hurried: Option<Instant>,
 }
@@ -62,10 +71,11 @@ impl Cores {
     /// As many as there are threads to compute on. `end_slices` is to let each instance that
     /// computes be asked soon whether it would go on.
     pub(super) fn new(count: usize, end_slices: impl Fn() + Send + Sync + 'static) -> Arc<Cores> {
-        let (shares, waiting) = (Shares::new(count, SLICE), HashMap::new());
-        let turns = Mutex::new(Turns { shares, last: 0, waiting, hurried: None });
-        let (going_on, end_slices) = (AtomicUsize::new(0), Box::new(end_slices));
-        Arc::new(Cores { turns, count, going_on, end_slices })
+        let shares = Shares::new(count, SLICE).with_credit(CREDIT);
+        let (waiting, given) = (HashMap::new(), HashMap::new());
+        let turns = Mutex::new(Turns { shares, last: 0, waiting, given, hurried: None });
+        let (going_on, busy) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Cores { turns, count, going_on, busy, end_slices: Box::new(end_slices) })
     }
 
     /// Whether on all of them somebody computes who was asked before, and went on.
@@ -86,23 +96,33 @@ impl Cores {
     ) -> Fair<F, L> {
         self.turns().shares.set(tenant, share, usize::MAX);
         let waker = Waker::noop().clone();
-        let state = State { has: Has::Nothing, began: Instant::now(), woken: false, waker };
+        let state =
+            State { has: Has::Nothing, began: Instant::now(), idle: None, woken: false, waker };
         let turn = Turn { cores: self.clone(), tenant: tenant.clone(), state: Mutex::new(state) };
         turn.ask(&mut turn.state());
         Fair { future, late: Some(late), meter, goes_on: false, place: Place(Arc::new(turn)) }
     }
 
-    /// Has `tenant` pay for what was done for it without a core of its own.
-    pub(super) fn charge(&self, tenant: &TenantName, time: Duration) {
-        self.turns().shares.charge(Instant::now().into_std(), tenant, time);
+    /// Cleans up, which takes a thread and no core. `tenant` pays for it.
+    pub(super) fn clean_up(&self, tenant: &TenantName, clean: impl FnOnce()) {
+        let busy = Counted::new(&self.busy);
+        let began = Instant::now();
+        clean();
+        let now = Instant::now();
+        self.turns().shares.charge(now.into_std(), tenant, now.duration_since(began));
+        drop(busy);
     }
 
-    /// Ends all slices, if what `tenant` has in line is before what another computes.
-    pub(super) fn hurry(&self, tenant: &TenantName) {
+    /// Ends all slices, if what `tenant` has in line is before what another computes; or if it
+    /// `has_core`, and there is no thread for it.
+    fn hurry(&self, tenant: &TenantName, has_core: bool) {
+        if has_core && self.busy.load(Ordering::Relaxed) < self.count {
+            return;
+        }
         let now = Instant::now();
         let mut turns = self.turns();
         let left_alone = turns.hurried.is_none_or(|last| now.duration_since(last) >= LET_BE);
-        if left_alone && turns.shares.is_before_a_holder(now.into_std(), tenant) {
+        if left_alone && (has_core || turns.shares.is_before_a_holder(now.into_std(), tenant)) {
             turns.hurried = Some(now);
             drop(turns);
             (self.end_slices)();
@@ -119,6 +139,7 @@ impl Turns {
     /// Gives a free core to whose turn it is.
     fn next(&mut self, now: Instant) -> Option<(Ticket, Waker)> {
         let ticket = self.shares.start_next(now.into_std())?;
+        self.given.insert(ticket, self.shares.clock(now.into_std()));
         self.waiting.remove_entry(&ticket)
     }
 
@@ -141,6 +162,16 @@ pub(super) struct Fair<F, L> {
     place: Place,
 }
 
+impl<F, L> Fair<F, L> {
+    /// Hurries those that compute, if it goes before them. Once it is to be polled: the thread
+    /// whose slice ends should find it.
+    pub(super) fn hurries(&self) -> impl FnOnce() + use<F, L> {
+        let turn = self.place.0.clone();
+        let has_core = matches!(turn.state().has, Has::Core);
+        move || turn.cores.hurry(&turn.tenant, has_core)
+    }
+}
+
 impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
     type Output = F::Output;
 
@@ -159,9 +190,10 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
             }
             turn.take();
         }
-        let going_on = goes_on.then(|| GoingOn::new(&turn.cores));
+        let going_on = goes_on.then(|| Counted::new(&turn.cores.going_on));
+        let busy = Counted::new(&turn.cores.busy);
         let poll = Pin::new(future).poll(&mut Context::from_waker(&turn.clone().into()));
-        drop(going_on);
+        drop((going_on, busy));
         if poll.is_pending() {
             *goes_on = meter.took_yield();
             if *goes_on {
@@ -179,17 +211,17 @@ impl<F: Future + Unpin, L: Future + Unpin> Future for Fair<F, L> {
     }
 }
 
-/// A core is computed on by who has had a whole slice.
-struct GoingOn<'a>(&'a AtomicUsize);
+/// One more, until this is dropped.
+struct Counted<'a>(&'a AtomicUsize);
 
-impl GoingOn<'_> {
-    fn new(cores: &Cores) -> GoingOn<'_> {
-        cores.going_on.fetch_add(1, Ordering::Relaxed);
-        GoingOn(&cores.going_on)
+impl Counted<'_> {
+    fn new(count: &AtomicUsize) -> Counted<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
     }
 }
 
-impl Drop for GoingOn<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -216,6 +248,8 @@ struct State {
     has: Has,
     /// When its slice began, if it has a core.
     began: Instant,
+    /// Since when it has a core and waits for a thread.
+    idle: Option<Clock>,
     /// Whether it was woken while it had a core.
     woken: bool,
     /// Has it polled.
@@ -263,9 +297,7 @@ impl Wake for Turn {
         drop(state);
         // In this order: the thread whose slice ends finds it.
         waker.wake();
-        if !has_come {
-            self.cores.hurry(&self.tenant);
-        }
+        self.cores.hurry(&self.tenant, has_come);
     }
 }
 
@@ -280,19 +312,31 @@ impl Turn {
         let mut state = self.state();
         state.waker.clone_from(waker);
         state.woken = false;
+        if let Has::Ticket(ticket) = state.has {
+            let mut turns = self.cores.turns();
+            if let Some(waiting) = turns.waiting.get_mut(&ticket) {
+                waiting.clone_from(waker);
+                return false;
+            }
+            state.has = Has::Core;
+            state.idle = turns.given.remove(&ticket);
+        }
+        let now = Instant::now();
+        if let Some(since) = state.idle.take() {
+            self.cores.turns().shares.refund(now.into_std(), &self.tenant, since);
+        }
         match state.has {
-            Has::Core => true,
-            // Others may have come since then, whose hurry it would not notice.
-            Has::Nothing | Has::OldCore => self.ask(&mut state),
-            Has::Ticket(ticket) => {
-                if let Some(waiting) = self.cores.turns().waiting.get_mut(&ticket) {
-                    waiting.clone_from(waker);
-                    return false;
-                }
-                state.begin(Instant::now());
+            Has::Core => {
+                state.began = now;
                 true
             }
-            Has::Gone => false,
+            // Others may have come since then, whose hurry it would not notice.
+            Has::Nothing | Has::OldCore => {
+                let has_come = self.ask(&mut state);
+                state.idle = None;
+                has_come
+            }
+            Has::Ticket(_) | Has::Gone => false,
         }
     }
 
@@ -304,11 +348,13 @@ impl Turn {
         let mut turns = self.cores.turns();
         if has_core && (turns.waiting.is_empty() || !turns.is_over(state.began, now)) {
             state.has = Has::OldCore;
+            state.idle = Some(turns.shares.clock(now.into_std()));
             return true;
         }
         if !has_core && turns.shares.has_room() {
             turns.shares.take(now.into_std(), &self.tenant);
             state.begin(now);
+            state.idle = Some(turns.shares.clock(now.into_std()));
             return true;
         }
         turns.last += 1;
@@ -319,12 +365,16 @@ impl Turn {
         if has_core {
             turns.shares.ended(now.into_std(), &self.tenant);
         }
-        let next = turns.next(now);
-        drop(turns);
         state.has = Has::Ticket(ticket);
-        match next {
-            Some((next, _)) if next == ticket => state.begin(now),
-            Some((_, other)) => other.wake(),
+        match turns.next(now) {
+            Some((next, _)) if next == ticket => {
+                state.begin(now);
+                state.idle = turns.given.remove(&ticket);
+            }
+            Some((_, other)) => {
+                drop(turns);
+                other.wake();
+            }
             None => {}
         }
         matches!(state.has, Has::Core)
@@ -337,6 +387,7 @@ impl Turn {
             let now = Instant::now();
             let mut turns = self.cores.turns();
             state.begin(now);
+            turns.given.remove(&ticket);
             if turns.waiting.remove(&ticket).is_some() {
                 turns.shares.remove(now.into_std(), &self.tenant, ticket);
                 turns.shares.take(now.into_std(), &self.tenant);
@@ -377,8 +428,11 @@ impl Turn {
             Has::Ticket(ticket) if turns.waiting.remove(&ticket).is_some() => {
                 turns.shares.remove(now.into_std(), &self.tenant, ticket);
             }
-            // It may have been given a core that it does not know of yet.
-            Has::Ticket(_) | Has::Core | Has::OldCore => {
+            has => {
+                // It was given a core that it does not know of yet.
+                if let Has::Ticket(ticket) = has {
+                    turns.given.remove(&ticket);
+                }
                 turns.shares.ended(now.into_std(), &self.tenant);
             }
         }

@@ -27,7 +27,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use roh_abi::{Call, Loaded, Script, TaskInfo, export};
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{InstancePre, Module, Trap};
 
-use self::crew::{Crew, Listener};
+use self::crew::{Crew, Lookout};
 use self::fair::Cores;
 use self::guest::Guest;
 use self::instance::{Instance, Interrupt};
@@ -61,6 +61,11 @@ const INLINE_FILE: &str = "script.py";
 /// If each did so at once, a tenant of many tasks with next to no time would take the cores
 /// from all others.
 const LATE: Duration = Duration::from_secs(2);
+
+/// How long another thread listens once all threads computed and went on with it: they do not
+/// look up soon. While a short task runs beside long ones, not all go on; its next word comes when
+/// they do again.
+const LATELY: Duration = Duration::from_millis(10);
 
 /// Answers what scripts ask of the host: an encoded [`roh_abi::Request`] is followed by
 /// an encoded [`roh_abi::Answer`]. The sandbox looks into neither.
@@ -152,6 +157,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     shared: Arc<Shared>,
     crew: Crew,
+    _lookout: Lookout,
 }
 
 struct Shared {
@@ -232,14 +238,23 @@ impl Sandbox {
             }
         });
         let crew = Crew::new()?;
-        let ticker = engine::Ticker::start(engine, pause(crew.listener(), cores.clone()))?;
+        let lookout = Lookout::start(&crew)?;
+        let ticker = engine::Ticker::start(engine, {
+            let (orders, cores) = (lookout.orders(), cores.clone());
+            // Before the tick: at it, none of them computes for a moment.
+            move || {
+                if cores.all_go_on() {
+                    orders.listen_for(LATELY);
+                }
+            }
+        })?;
         for _ in 0..threads {
             crew.hire(Handle::current())?;
         }
         let scripts = Scripts::new(usize::try_from(script_images).unwrap_or(usize::MAX));
         let (warm, scripts) = (Warm::new(image, page_map), Arc::new(scripts));
         let shared = Shared { warm, scripts, ticker, cores };
-        Ok(Sandbox { shared: Arc::new(shared), crew })
+        Ok(Sandbox { shared: Arc::new(shared), crew, _lookout: lookout })
     }
 
     /// Has `take_in` called by one of its threads when something has come over `socket`, which
@@ -283,16 +298,13 @@ impl Sandbox {
             }
         });
         let run = shared.cores.share((&tenant, share), meter, late, run);
-        self.crew.spawn({
-            let tenant = tenant.clone();
-            async move {
-                if let Some(ended) = run.await {
-                    shared.put_back(tenant, ended);
-                }
+        let hurry = run.hurries();
+        self.crew.spawn(async move {
+            if let Some(ended) = run.await {
+                shared.put_back(tenant, ended);
             }
         });
-        // In this order: the thread whose slice ends finds it, and that it is its turn.
-        self.shared.cores.hurry(&tenant);
+        hurry();
     }
 
     /// Compares all instances that wait for another task with their image, byte for byte:
@@ -300,24 +312,6 @@ impl Sandbox {
     /// milliseconds for each.
     pub fn kept(&self) -> (usize, usize) {
         self.shared.warm.compared()
-    }
-}
-
-/// How the clock waits from one tick to the next: where all threads computed and went on with it
-/// lately, they do not look up soon, and it listens in their stead.
-fn pause(listener: Listener, cores: Arc<Cores>) -> impl FnMut(Duration) + Send + 'static {
-    /// In ticks. While a short task runs beside long ones, not all threads go on; its next word
-    /// comes when they do again.
-    const LATELY: u32 = 10;
-    let mut listens = 0;
-    move |time| {
-        if listens > 0 {
-            listener.listen_for(time)
-        } else {
-            std::thread::sleep(time)
-        }
-        // Before the tick: at it, none of them computes for a moment.
-        listens = if cores.all_go_on() { LATELY } else { u32::saturating_sub(listens, 1) };
     }
 }
 
@@ -360,9 +354,7 @@ impl Shared {
     /// above all not the next task of the same tenant. No await: what has ended holds its place
     /// in the pool no longer than it has a thread.
     fn put_back(&self, tenant: TenantName, (guest, faults): (Guest, u64)) {
-        let began = Instant::now();
-        self.warm.put_back(tenant.clone(), guest, faults);
-        self.cores.charge(&tenant, began.elapsed());
+        self.cores.clean_up(&tenant, || self.warm.put_back(tenant.clone(), guest, faults));
     }
 
     /// The report, which lacks its times, and the instance if it came to its end in good order.

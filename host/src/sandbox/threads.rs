@@ -1,18 +1,32 @@
 //! The threads that compute, as the system sees them: how it schedules them, and what it
 //! counts for them.
 
+use std::time::Duration;
+
 /// Has the calling thread give way at once to whoever else wakes up on its core: it computes for
 /// milliseconds on end, and all that others do on the way of a task from the broker and back
 /// takes microseconds. In return it may have long turns, but [`let_others`] gives up the rest of
 /// one: beside a program of the same control group that computes all the time, it has less than
 /// half of the core. Where the system does not know of turns, nothing changes.
 pub(super) fn take_long_turns() {
+    // By default others have 0.7 to 3 ms: what is more than that makes the difference, and what is
+    // much more would only be given up. With 10 ms the way of a task through its executor took
+    // longer.
+    take_turns(Duration::from_millis(4));
+}
+
+/// Has the calling thread come at once when it wakes up, whoever computes: it works for
+/// microseconds.
+pub(crate) fn take_short_turns() {
+    // The least that Linux takes.
+    take_turns(Duration::from_micros(100));
+}
+
+/// Linux heeds it since 6.12: of those that wait for a core, it takes the one whose turn would be
+/// over first, and lets it go before one that computes if its turns are shorter.
+fn take_turns(turn: Duration) {
     #[cfg(target_os = "linux")]
     {
-        // Linux heeds it since 6.12. By default others have 0.7 to 3 ms: what is more than that
-        // makes the difference, and what is much more would only be given up. With 10 ms the way
-        // of a task through its executor took longer.
-        const TURN_NANOS: u64 = 4_000_000;
         const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
         let mut attributes = libc::sched_attr {
             size: SIZE,
@@ -30,7 +44,7 @@ pub(super) fn take_long_turns() {
             unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) == 0 };
         // Who runs it may have asked for something else.
         if known && attributes.sched_policy == libc::SCHED_OTHER as u32 {
-            attributes.sched_runtime = TURN_NANOS;
+            attributes.sched_runtime = u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX);
             attributes.sched_flags = 0;
             // SAFETY: the kernel reads as many bytes as `size` says, and keeps none of them.
             #[expect(unsafe_code, reason = "no library has it")]

@@ -303,8 +303,10 @@ proptest! {
         slots in 1..5usize,
         specs in vec(spec(prop_oneof![Just(ANY), 1..5usize]), 2..5),
         pattern in vec((0..5usize, 1..20usize, 0..4000u64), 1..20),
+        credit in prop_oneof![Just(Duration::ZERO), duration()],
     ) {
         let mut world = World::new(slots, specs);
+        world.shares = world.shares.with_credit(credit);
         world.specs[0].watermark = ANY;
         world.shares.set(&name(0), world.specs[0].share, ANY);
         world.flood(0);
@@ -321,7 +323,8 @@ proptest! {
             }
             let all: f64 = (0..world.specs.len()).map(|tenant| world.used(tenant)).sum();
             let due = f64::from(world.specs[0].share) / f64::from(shares) * all;
-            let may = f64::from(world.specs[0].share) * world.bound();
+            let saved_up = credit.as_secs_f64() * (world.specs.len() - 1) as f64;
+            let may = f64::from(world.specs[0].share) * world.bound() + saved_up;
             prop_assert!(world.used(0) >= due - may, "{} of {due}: {:?}", world.used(0), world.specs);
         }
     }
@@ -511,6 +514,33 @@ fn who_needs_little_moves_nobody_away_from_progress() {
     }
 }
 
+/// Now and then one has a slot for long, and the others are behind. Who needs little all the
+/// while has nothing to do with that, if it may save something up.
+#[test]
+fn who_needs_little_need_not_wait_for_those_that_are_behind() {
+    let late = |credit| {
+        let mut specs = vec![seconds(1, 1, 1); 4];
+        specs[2].durations = [5, 1, 1, 1].map(Duration::from_secs).into();
+        specs[3].durations = vec![Duration::from_millis(100)];
+        let mut world = World::new(2, specs);
+        world.shares = world.shares.with_credit(credit);
+        (0..3).for_each(|tenant| world.flood(tenant));
+        world.start();
+        let mut late = 0;
+        for _ in 0..200 {
+            world.run(Duration::from_millis(1600));
+            world.push(3);
+            late += usize::from(!world.step().contains(&3));
+            while world.tenants[3].waiting > 0 {
+                world.step();
+            }
+        }
+        late
+    };
+    assert_eq!(late(4 * AHEAD), 0);
+    assert!(late(Duration::ZERO) > 10, "without it waits often");
+}
+
 /// One of more tenants than slots always has something running, but less than it is due.
 #[test]
 fn who_uses_less_than_it_is_due_saves_nothing_up() {
@@ -577,7 +607,7 @@ fn newcomers_go_in_the_order_in_which_they_come() {
     world.flood(1);
     world.start();
     world.run(Duration::from_secs(10));
-    let front = world.shares.front();
+    let front = world.shares.front(0);
     for newcomer in 2..10 {
         world.push(newcomer);
         assert_eq!(world.shares.lanes[&name(newcomer)].pass, front, "it comes at their pass");
@@ -628,6 +658,25 @@ fn what_is_charged_counts_as_time_in_a_slot() {
     // 30 ms each against 10 ms.
     let ratio = f64::from(slots[1]) / f64::from(slots[0]);
     assert!((2.9..3.1).contains(&ratio), "{slots:?}");
+}
+
+/// As long as nothing but its refund tells a tenant from another, it gets as much more.
+#[test]
+fn what_is_refunded_does_not_count_as_time_in_a_slot() {
+    let mut world = World::flooded(1, vec![seconds(1, ANY, 1); 2]);
+    world.run(Duration::from_secs(10));
+    for _ in 0..100 {
+        // It can't use the first half of each of its slots.
+        let since = world.shares.clock(world.now);
+        let of = usize::from(world.tenants[1].running > 0);
+        world.run(Duration::from_millis(500));
+        if of == 1 {
+            world.shares.refund(world.now, &name(1), since);
+        }
+        world.step();
+    }
+    let (first, second) = (world.used(0), world.used(1));
+    assert!((1.8..2.2).contains(&(second / first)), "{second} to {first}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -157,8 +158,14 @@ async fn word_is_taken_in_for_those_that_compute() {
     socket.write_all(&[1]).expect("somebody reads");
     let waits = || crew.0.line().next.len();
     assert_eq!(waits(), 0);
-    crew.listener().listen_for(Duration::from_millis(100));
-    assert_eq!(waits(), 1);
+    let lookout = Lookout::start(&crew).expect("a thread");
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(waits(), 0, "nobody told it to listen");
+    lookout.orders().listen_for(Duration::from_secs(3600));
+    while waits() == 0 {
+        thread::yield_now();
+    }
+    drop(lookout);
     over.store(true, Ordering::SeqCst);
     socket.read_exact(&mut [0]).expect("it comes back");
 }

@@ -1,10 +1,13 @@
 //! Instances that only yield, end, sleep or are dropped. Slices are counted, not timed.
 
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use futures_util::FutureExt as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::task::{JoinSet, yield_now};
@@ -47,6 +50,15 @@ struct Instance {
     polls: Arc<AtomicUsize>,
     late: Arc<AtomicBool>,
     flag: Arc<Flag>,
+    meanwhile: Meanwhile,
+}
+
+/// What happens while it computes next.
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce()>>>>;
+
+/// Lets time pass, in the middle of a poll as well.
+fn pass(time: Duration) {
+    let _ = advance(time).now_or_never();
 }
 
 impl Instance {
@@ -54,10 +66,15 @@ impl Instance {
         let meter = Arc::new(Meter::new());
         let does = Arc::new(Mutex::new(Does::Yields));
         let polls = Arc::new(AtomicUsize::new(0));
+        let meanwhile = Meanwhile::default();
         let future = poll_fn({
             let (meter, does, polls) = (meter.clone(), does.clone(), polls.clone());
+            let meanwhile = meanwhile.clone();
             move |_| {
                 polls.fetch_add(1, Ordering::SeqCst);
+                if let Some(happens) = meanwhile.lock().expect("no panic").take() {
+                    happens();
+                }
                 let does = *does.lock().expect("no panic");
                 match does {
                     Does::Yields => meter.yields(),
@@ -80,7 +97,7 @@ impl Instance {
         let fair = cores.share((&TenantName::new(tenant), share), meter, is_late, future);
         // It is to be polled, as if it were spawned.
         let flag = Arc::new(Flag(AtomicBool::new(true)));
-        Instance { fair, does, polls, late, flag }
+        Instance { fair, does, polls, late, flag, meanwhile }
     }
 
     /// Polls it; whether it computed.
@@ -91,6 +108,14 @@ impl Instance {
         let waker = Waker::from(self.flag.clone());
         let _ = Pin::new(&mut self.fair).poll(&mut Context::from_waker(&waker));
         self.polls.load(Ordering::SeqCst) > before
+    }
+
+    /// Polls it while something happens; whether it computed.
+    fn poll_while(&mut self, happens: impl FnOnce() + 'static, does: Does) -> bool {
+        *self.meanwhile.lock().expect("no panic") = Some(Box::new(happens));
+        let polled = self.poll(does);
+        *self.meanwhile.lock().expect("no panic") = None;
+        polled
     }
 
     /// What it would be woken by.
@@ -148,16 +173,16 @@ async fn slices_end_early_for_who_comes_before_one_that_computes() {
     let ended = || ended.load(Ordering::SeqCst);
     let (a, b) = (TenantName::new("a"), TenantName::new("b"));
     let mut first = Instance::new(&cores, "a", 1);
-    cores.hurry(&a);
+    cores.hurry(&a, false);
     assert!(first.poll(Does::Yields));
     assert_eq!(ended(), 0, "nobody waits");
     let mut same = Instance::new(&cores, "a", 1);
-    cores.hurry(&a);
+    cores.hurry(&a, false);
     assert_eq!(ended(), 0, "it waits for its own tenant");
     let mut second = Instance::new(&cores, "b", 1);
-    cores.hurry(&b);
+    cores.hurry(&b, false);
     assert_eq!(ended(), 1);
-    cores.hurry(&b);
+    cores.hurry(&b, false);
     assert_eq!(ended(), 1, "once is enough");
     advance(Duration::from_micros(1)).await;
     assert!(!first.poll(Does::Yields) && second.poll(Does::Sleeps) && same.poll(Does::Yields));
@@ -168,9 +193,8 @@ async fn slices_end_early_for_who_comes_before_one_that_computes() {
     assert!(!second.poll(Does::Yields) && !first.poll(Does::Yields));
     advance(Duration::from_micros(1)).await;
     assert!(!same.poll(Does::Yields));
-    advance(SLICE).await;
-    // It has had a slice that others waited for.
-    assert!(second.poll(Does::Sleeps));
+    // It has had so much that others waited for, and saves up for some of it only.
+    assert!(second.poll_while(|| pass(SLICE + CREDIT), Does::Sleeps));
     advance(LET_BE).await;
     second.waker().wake();
     assert_eq!(ended(), 2, "it must wait");
@@ -187,31 +211,68 @@ async fn who_ends_slices_early_gets_no_more_than_its_share() {
             let mut had = Duration::ZERO;
             let began = Instant::now();
             for _ in 0..1000 {
-                assert!(busy.poll(Does::Yields));
-                advance(idle).await;
-                let mut sender = Instance::new(&cores, "sends", short);
-                let before = ended.load(Ordering::SeqCst);
-                cores.hurry(&TenantName::new("sends"));
-                let mut slice = match ended.load(Ordering::SeqCst) > before {
-                    true => Duration::ZERO,
-                    false => SLICE.saturating_sub(idle),
-                };
-                loop {
-                    advance(slice).await;
-                    slice = SLICE;
-                    if !busy.poll(Does::Yields) {
-                        break;
+                let sender = Rc::new(Cell::new(None));
+                let comes = {
+                    let (cores, ended, sender) = (cores.clone(), ended.clone(), sender.clone());
+                    move || {
+                        pass(idle);
+                        let before = ended.load(Ordering::SeqCst);
+                        let new = Instance::new(&cores, "sends", short);
+                        cores.hurry(&TenantName::new("sends"), false);
+                        sender.set(Some(new));
+                        if ended.load(Ordering::SeqCst) == before {
+                            pass(SLICE.saturating_sub(idle));
+                        }
                     }
-                }
-                advance(used).await;
+                };
+                assert!(busy.poll_while(comes, Does::Yields));
+                let mut sender = sender.take().expect("it came");
+                while busy.poll_while(|| pass(SLICE), Does::Yields) {}
                 had += used;
-                assert!(sender.poll(Does::Ends));
+                assert!(sender.poll_while(move || pass(used), Does::Ends));
             }
             let share = f64::from(short) / f64::from(short + long);
-            let of_all = had.as_secs_f64() / began.elapsed().as_secs_f64();
+            let saved_up = CREDIT.as_secs_f64();
+            let of_all = (had.as_secs_f64() - saved_up) / began.elapsed().as_secs_f64();
             assert!(of_all <= share * 1.02, "{of_all} of the core, at {short} to {long}");
         }
     }
+}
+
+/// Each time that one of them is given the core, its thread has something else to do at first.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_thread_does_not_pay_for_its_core() {
+    let cores = Cores::new(1, || ());
+    let mut slices = [0; 2];
+    let mut instances = ["a", "b"].map(|tenant| Instance::new(&cores, tenant, 1));
+    for _ in 0..1000 {
+        for (nth, instance) in instances.iter_mut().enumerate() {
+            if nth == 1 && instance.flag.was_woken() {
+                advance(3 * SLICE).await;
+            }
+            slices[nth] += usize::from(instance.poll_while(|| pass(SLICE), Does::Yields));
+        }
+    }
+    let [first, second] = slices.map(|slices| slices as f64);
+    assert!((0.95..1.05).contains(&(first / second)), "{first} to {second}");
+}
+
+/// While a thread cleans up, there may be none for who is given a core.
+#[tokio::test(start_paused = true)]
+async fn slices_end_early_for_who_has_a_core_and_no_thread() {
+    let (cores, ended) = counted(2);
+    let ended = move || ended.load(Ordering::SeqCst);
+    let mut busy = Instance::new(&cores, "a", 1);
+    let (new, of) = (cores.clone(), ended.clone());
+    let comes = move || {
+        let hurry = || Instance::new(&new, "b", 1).fair.hurries()();
+        hurry();
+        assert_eq!(of(), 0, "a thread comes");
+        new.clean_up(&TenantName::new("c"), hurry);
+        assert_eq!(of(), 1);
+    };
+    assert!(busy.poll_while(comes, Does::Yields));
+    assert_eq!(ended(), 1);
 }
 
 /// All are asked at the same time, whenever their slices began.
@@ -226,7 +287,7 @@ async fn a_slice_is_cut_short_for_who_is_new_and_for_nobody_else() {
     assert!(!busy[1].poll(Does::Yields) && busy[0].poll(Does::Yields), "1 began earlier");
     assert!(busy[2].poll(Does::Yields), "1 waits, but did not come just now");
     let mut new = Instance::new(&cores, "new", 1);
-    cores.hurry(&TenantName::new("new"));
+    cores.hurry(&TenantName::new("new"), false);
     assert_eq!(ended.load(Ordering::SeqCst), 1);
     assert!(!busy[2].poll(Does::Yields) && new.poll(Does::Yields));
     assert!(new.poll(Does::Yields), "it is not before itself");
