@@ -38,7 +38,9 @@ pub(crate) fn load(guest: &Guest, script: Script) -> Loaded {
 
 /// Whether other tasks may start from what the top level has made of the instance.
 fn image(script: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
-    let Some(image) = member(script, IMAGE, vm)? else { return Ok(true) };
+    // Another object that it put in its place in `sys.modules` may have anything of any name.
+    let Some(module) = script.downcast_ref::<PyModule>() else { return Ok(true) };
+    let Some(image) = module.dict().get_item_opt(IMAGE, vm)? else { return Ok(true) };
     match image.downcast_ref::<PyStr>().and_then(|image| image.to_str()) {
         Some("script") => Ok(true),
         Some("interpreter") => Ok(false),
@@ -48,8 +50,9 @@ fn image(script: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
 
 /// Calls a function of the script that was loaded.
 pub(crate) fn call(guest: &Guest, mut call: Call) -> Reply {
-    // Many tasks may start from where the top level ended.
-    guest.reseed();
+    if call.reseed {
+        guest.reseed();
+    }
     guest.task.replace(Some(std::mem::take(&mut call.task)));
     guest.interpreter.enter(|vm| {
         let script = guest.script.borrow().clone();
@@ -79,16 +82,13 @@ pub(crate) fn call(guest: &Guest, mut call: Call) -> Reply {
 }
 
 fn function(script: &PyObject, name: &str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
-    Ok(member(script, name, vm)?.filter(|object| object.is_callable()))
-}
-
-fn member(script: &PyObject, name: &str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
-    match script.downcast_ref::<PyModule>() {
-        // In its dictionary only: `__class__` and the like are nothing of its own.
-        Some(module) => module.dict().get_item_opt(name, vm),
+    let found = match script.downcast_ref::<PyModule>() {
+        // In its dictionary only: `__class__` and the like are no functions of its.
+        Some(module) => module.dict().get_item_opt(name, vm)?,
         // A script may put any object in its place in `sys.modules`.
-        None => vm.get_attribute_opt(script, vm.ctx.intern_str(name)),
-    }
+        None => vm.get_attribute_opt(script, vm.ctx.intern_str(name))?,
+    };
+    Ok(found.filter(|object| object.is_callable()))
 }
 
 fn arguments(call: &Call, vm: &VirtualMachine) -> Result<FuncArgs, String> {

@@ -246,13 +246,14 @@ impl<K: Copy + Ord> Shares<K> {
         self.clock
     }
 
-    /// Has `tenant` not pay for a slot that it has held since then and could not use.
+    /// Has `tenant` not pay for a slot that it has held since then and could not use. What nobody
+    /// else wanted meanwhile was free anyway.
     pub(crate) fn refund(&mut self, now: Instant, tenant: &TenantName, since: Clock) {
         self.advance(now);
-        let clock = self.clock;
-        self.change(tenant, |lane| {
-            lane.pass -= grown(lane.weight(), clock) - grown(lane.weight(), since);
-        });
+        let contended = self.clock.contended - since.contended;
+        if contended > 0 {
+            self.change(tenant, |lane| lane.pass -= lane.weight() * contended);
+        }
     }
 
     /// How many slots are held.

@@ -20,12 +20,15 @@ crate::tests![
     scripts_and_tenants_can_do_without,
 ];
 
-/// A daemon of the tenants `default` and `plain`, which wants no images.
+/// A daemon of the tenants `default`, `plain`, which wants no images, and `bare`, which has no
+/// scripts.
 struct Stage {
     folder: TempDir,
     exchange: String,
     /// The exchange of `plain`.
     plain: String,
+    /// That of `bare`.
+    bare: String,
     _daemon: Daemon,
 }
 
@@ -43,9 +46,11 @@ impl Stage {
         );
         let plain = format!("scripts = \"{path}\"\nimage = \"interpreter\"");
         settings.more += &source_and_tenant(&name, "plain", &plain);
+        settings.more += &source_and_tenant(&name, "bare", "");
         let _daemon = Daemon::start(&settings);
-        let (exchange, plain) = (settings.exchange, format!("{name}.plain"));
-        Stage { folder, exchange, plain, _daemon }
+        let (exchange, plain, bare) =
+            (settings.exchange, format!("{name}.plain"), format!("{name}.bare"));
+        Stage { folder, exchange, plain, bare, _daemon }
     }
 
     fn write(&self, file: &str, source: &str) {
@@ -142,6 +147,11 @@ def left():
                 assert_eq!(reply["stderr"], "complained\n");
             }
         }
+        // What is not there at boot is looked for among the tenant's own modules first.
+        let source = "import configparser, time\nRAN_AT = str(time.time_ns())\n\
+                      def main():\n    return RAN_AT\n";
+        let ran_at = results(&client, &stage.bare, &json!({"script": source}), 6).await;
+        assert!(all_equal(&ran_at[1..]), "{ran_at:?}");
         let left = results(&client, &stage.exchange, &json!({"task": "m.left"}), 2).await;
         assert_eq!(left, [true, true], "whatever the clock showed when the image was made");
     });

@@ -110,6 +110,8 @@ pub struct Call {
     pub result_limit: u32,
     /// What the script may know of its task.
     pub task: TaskInfo,
+    /// Whether other tasks start from here as well, so that random numbers must differ.
+    pub reseed: bool,
 }
 
 /// Guest to host: how a [`Call`] ended.

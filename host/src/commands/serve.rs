@@ -100,7 +100,7 @@ impl Runner for TenantRunner {
             task.envelope.depth,
             &job.limits,
         ));
-        job.image = session.script_key(&job.script);
+        job.image = session.script_key(&job.script).await;
         let mut report = self.executors.run(job, session.clone(), stop).await;
         session.finish(&mut report);
         report

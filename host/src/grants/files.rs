@@ -4,7 +4,7 @@ use roh_abi::{Answer, Refusal, RefusalKind};
 
 use super::folder::{Folder, Identity, Unreadable};
 use super::{not_granted, quoted, refusal};
-use crate::task::{MAX_NAME_BYTES, TenantName, is_identifier};
+use crate::task::{TenantName, is_module_name};
 
 /// Largest module, in bytes of source.
 const MAX_MODULE_BYTES: u64 = 1 << 20;
@@ -36,7 +36,7 @@ pub(super) fn module_files(scripts: &Folder, name: &str) -> [Option<Identity>; 2
 
 /// The first that is there is the module: a package, or a file of its own.
 fn candidates(name: &str) -> Option<[String; 2]> {
-    if name.len() > MAX_NAME_BYTES || !name.split('.').all(is_identifier) {
+    if !is_module_name(name) {
         return None;
     }
     let stem = name.replace('.', "/");

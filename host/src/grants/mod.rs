@@ -54,7 +54,7 @@ pub struct Grants {
 /// What one tenant is granted, ready to be used.
 struct Tenant {
     name: TenantName,
-    scripts: Option<Arc<Modules>>,
+    scripts: Arc<Modules>,
     /// Whether its tasks start from script images.
     images: bool,
     files: Option<Folder>,
@@ -129,7 +129,7 @@ impl Grants {
 
     /// Nothing but a folder of scripts for one tenant.
     pub fn of_scripts(tenant: &TenantName, folder: &Path) -> Grants {
-        let granted = Tenant { scripts: Some(Modules::of(folder)), ..Tenant::without(tenant) };
+        let granted = Tenant { scripts: Modules::of(Some(folder)), ..Tenant::without(tenant) };
         Grants {
             tenants: HashMap::from([(tenant.clone(), Arc::new(granted))]),
             publisher: Arc::new(Nowhere),
@@ -173,7 +173,7 @@ impl Tenant {
         let grants = &tenant.grants;
         Tenant {
             name: name.clone(),
-            scripts: tenant.scripts.as_deref().map(Modules::of),
+            scripts: Modules::of(tenant.scripts.as_deref()),
             images: tenant.image == ImageKind::Script,
             files: grants.files.as_deref().map(Folder::new),
             http: network.and_then(|network| Http::new(name, grants, network.clone())),
@@ -194,7 +194,7 @@ impl Tenant {
     fn without(name: &TenantName) -> Tenant {
         Tenant {
             name: name.clone(),
-            scripts: None,
+            scripts: Modules::of(None),
             images: false,
             files: None,
             http: None,
@@ -247,17 +247,15 @@ struct Turn {
 impl Session {
     /// Which image of `script` the run may start from: one whose top level would be told the
     /// same now. `None` if it is to run that itself.
-    pub fn script_key(&self, script: &Script) -> Option<ScriptKey> {
+    pub async fn script_key(&self, script: &Script) -> Option<ScriptKey> {
         let tenant = &self.tenant;
         if !tenant.images {
             return None;
         }
         let mut key = ScriptKey::alone(script);
-        if let Some(scripts) = &tenant.scripts {
-            // Called once.
-            let _ = self.script.set(key.script);
-            key.answers = scripts.would_be_told(key.script);
-        }
+        // Called once.
+        let _ = self.script.set(key.script);
+        key.answers = tenant.scripts.would_be_told(key.script).await;
         Some(key)
     }
 
@@ -331,13 +329,11 @@ impl Session {
             tenant.state.clone().ok_or_else(|| not_granted(&tenant.name, "state", add))
         };
         match request {
-            Request::Module { name, top_level } => match tenant.scripts.clone() {
-                Some(scripts) => {
-                    let script = self.script.get().copied().filter(|_| top_level);
-                    blocking(move || scripts.answer(&name, script)).await
-                }
-                None => Ok(Answer::Missing),
-            },
+            Request::Module { name, top_level } => {
+                let scripts = tenant.scripts.clone();
+                let script = self.script.get().copied().filter(|_| top_level);
+                blocking(move || scripts.answer(&name, script)).await
+            }
             Request::Task => Err(refusal(RefusalKind::Invalid, "a task is known where it runs")),
             Request::File(path) => {
                 let data = data()?;

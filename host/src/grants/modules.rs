@@ -14,9 +14,13 @@ use roh_abi::{Answer, Refusal};
 use super::files;
 use super::folder::{Folder, Identity};
 use crate::sandbox::{Digest, MOST_ANSWERS, digest};
+use crate::task::is_module_name;
 
 /// Modules that are remembered, over all scripts of a tenant.
 const MOST: usize = 8192;
+
+/// So many files can be looked at without holding up others on the same thread.
+const FEW: usize = 8;
 
 /// A file that changed so lately when it was read could change again, to the same size, and
 /// still look the same: some systems tell time in steps that long.
@@ -24,7 +28,8 @@ const YOUNG: Duration = Duration::from_secs(2);
 
 /// A tenant's modules.
 pub(super) struct Modules {
-    folder: Folder,
+    /// Without one there are none.
+    folder: Option<Folder>,
     told: Mutex<Told>,
 }
 
@@ -46,7 +51,7 @@ struct Script {
 }
 
 /// A module, there or not, as it was when it was last looked at.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Module {
     name: String,
     answer: Digest,
@@ -58,13 +63,18 @@ struct Module {
 
 impl Modules {
     /// Those in the folder at `path`.
-    pub(super) fn of(path: &Path) -> Arc<Modules> {
-        Arc::new(Modules { folder: Folder::new(path), told: Mutex::default() })
+    pub(super) fn of(path: Option<&Path>) -> Arc<Modules> {
+        Arc::new(Modules { folder: path.map(Folder::new), told: Mutex::default() })
     }
 
     /// The answer to a request for the module `name`. If that comes from the top level of a
     /// `script`, it is remembered.
     pub(super) fn answer(&self, name: &str, script: Option<Digest>) -> Result<Answer, Refusal> {
+        let script = script.filter(|_| is_module_name(name));
+        if let Some(script) = script {
+            // Who asks in the meantime what would be told is to look itself.
+            self.told().remember(script, Module { name: name.to_owned(), ..Module::default() });
+        }
         let (module, answer) = self.look(name);
         if let Some(script) = script {
             self.told().remember(script, module);
@@ -74,27 +84,56 @@ impl Modules {
 
     /// What the top level of `script` would be told now of the modules that it asked for before,
     /// in the order of their names.
-    pub(super) fn would_be_told(&self, script: Digest) -> Vec<(String, Digest)> {
-        let mut modules = self.told().of(script);
+    pub(super) async fn would_be_told(
+        self: &Arc<Modules>,
+        script: Digest,
+    ) -> Vec<(String, Digest)> {
+        let modules = self.told().of(script);
+        let told = if modules.len() <= FEW && modules.iter().all(|module| self.is_same(module)) {
+            modules
+        } else {
+            let this = self.clone();
+            let look = move || this.look_again(script, modules);
+            // It only fails as the node ends; then there is no image.
+            tokio::task::spawn_blocking(look).await.unwrap_or_default()
+        };
+        told.into_iter().map(|module| (module.name, module.answer)).collect()
+    }
+
+    fn look_again(&self, script: Digest, mut modules: Vec<Module>) -> Vec<Module> {
         for module in &mut modules {
-            if !module.settled || files::module_files(&self.folder, &module.name) != module.files {
+            if !self.is_same(module) {
                 *module = self.look(&module.name).0;
                 self.told().remember(script, module.clone());
             }
         }
-        modules.into_iter().map(|module| (module.name, module.answer)).collect()
+        modules
+    }
+
+    /// Whether it is sure to be what it was.
+    fn is_same(&self, module: &Module) -> bool {
+        module.settled && self.files(&module.name) == module.files
+    }
+
+    fn files(&self, name: &str) -> [Option<Identity>; 2] {
+        self.folder.as_ref().map_or([None; 2], |folder| files::module_files(folder, name))
     }
 
     fn look(&self, name: &str) -> (Module, Result<Answer, Refusal>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Before it is read: if it changes meanwhile, it is not what was found.
-        let files = files::module_files(&self.folder, name);
-        let answer = files::module(&self.folder, name);
+        let files = self.files(name);
+        let answer = match &self.folder {
+            Some(folder) => files::module(folder, name),
+            None => Ok(Answer::Missing),
+        };
         let encoded = match &answer {
             Ok(answer) => roh_abi::encode(answer),
             Err(refusal) => roh_abi::encode(&Answer::Refused(refusal.clone())),
         };
-        let settled = files.iter().flatten().all(|file| file.changed + YOUNG < now);
+        // What could not be read may be read the next time.
+        let settled =
+            answer.is_ok() && files.iter().flatten().all(|file| file.changed + YOUNG < now);
         let answer_hash = digest(&encoded);
         (Module { name: name.to_owned(), answer: answer_hash, files, settled }, answer)
     }
@@ -119,11 +158,15 @@ impl Told {
         known.used = self.now;
         match known.modules.binary_search_by(|known| known.name.cmp(&module.name)) {
             Ok(at) => known.modules[at] = module,
-            // It will have no image.
-            Err(_) if known.modules.len() == MOST_ANSWERS => {}
             Err(at) => {
                 known.modules.insert(at, module);
                 self.modules += 1;
+                // Some of them were asked for long ago, and are not any more; or it will have no
+                // image.
+                if known.modules.len() > MOST_ANSWERS {
+                    self.modules -= known.modules.len();
+                    known.modules.clear();
+                }
             }
         }
         while self.modules > MOST {
@@ -148,7 +191,7 @@ mod tests {
     impl Scripts {
         fn new() -> Scripts {
             let folder = tempfile::tempdir().expect("a folder");
-            Scripts { modules: Modules::of(folder.path()), folder }
+            Scripts { modules: Modules::of(Some(folder.path())), folder }
         }
 
         /// As if it had been there for long, if it is `old`.
@@ -169,7 +212,8 @@ mod tests {
         }
 
         fn told(&self, script: u8) -> Vec<(String, Digest)> {
-            self.modules.would_be_told([script; 16])
+            let told = self.modules.would_be_told([script; 16]);
+            tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(told)
         }
     }
 
@@ -230,12 +274,16 @@ mod tests {
     fn no_more_is_remembered_than_there_is_room_for() {
         let scripts = Scripts::new();
         for script in 0..100 {
-            for i in 0..MOST_ANSWERS + 10 {
+            for i in 0..MOST_ANSWERS {
                 scripts.ask(script, &format!("m{i}"));
             }
         }
         assert_eq!(scripts.told(99).len(), MOST_ANSWERS);
+        scripts.ask(99, "n");
+        assert_eq!(scripts.told(99).len(), 1, "it begins anew after too many");
         assert!(scripts.told(0).is_empty());
+        scripts.ask(200, &"m".repeat(1 << 20));
+        assert!(scripts.told(200).is_empty(), "no module has such a name");
         let told = scripts.modules.told();
         assert!(told.modules <= MOST);
         assert_eq!(told.modules, told.scripts.values().map(|s| s.modules.len()).sum::<usize>());

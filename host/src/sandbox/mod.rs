@@ -43,8 +43,8 @@ use self::instance::{Instance, Interrupt};
 use self::meter::Metered;
 pub use self::page_map::PageMap;
 pub use self::scripts::ScriptKey;
+use self::scripts::{Build, Found, Loading, ScriptImage, Scripts};
 pub(crate) use self::scripts::{Digest, MOST_ANSWERS, digest};
-use self::scripts::{Found, Loading, ScriptImage, Scripts};
 use self::warm::Warm;
 use crate::config::Limits;
 use crate::outcome::{Exception, Outcome, Report, TimeLimit, Usage};
@@ -431,20 +431,25 @@ impl Shared {
     async fn find_image(&self, job: &Job, data: &Instance) -> Result<Found, Interrupt> {
         let key = job.image.as_ref().filter(|_| self.warm.takes_snapshots());
         let Some(key) = key else { return Ok(Found::Without) };
-        let mut waited_for = None;
         loop {
-            match self.scripts.find(&job.tenant, key, waited_for) {
-                Found::Wait(over, build) => {
+            let found = match self.scripts.find(&job.tenant, key) {
+                Found::Wait(building) => {
                     // Cancel-safe: it holds nothing.
-                    wait::wait(data, over.cancelled()).await?;
-                    waited_for = Some(build);
+                    wait::wait(data, building.over()).await?;
+                    match building.found(key) {
+                        Some(found) => found,
+                        None => continue,
+                    }
                 }
+                found => found,
+            };
+            return Ok(match found {
                 // A task may have less memory than the others of its tenant.
                 Found::Image(image) if image.memory.len as u64 > job.limits.memory => {
-                    return Ok(Found::Without);
+                    Found::Without
                 }
-                found => return Ok(found),
-            }
+                found => found,
+            });
         }
     }
 
@@ -455,13 +460,7 @@ impl Shared {
             match loaded? {
                 Loaded::Ready { image: true } => {
                     if let Some(build) = build {
-                        match self.script_image(guest) {
-                            Some(image) => {
-                                guest.image = Some(image.memory.clone());
-                                build.keep(image);
-                            }
-                            None => build.never(),
-                        }
+                        self.keep_image(guest, build);
                     }
                 }
                 Loaded::Ready { image: false } => {
@@ -475,8 +474,9 @@ impl Shared {
         }
         let result_limit = u32::try_from(job.limits.result).unwrap_or(u32::MAX);
         let task = task_info(&job, guest.store.data());
+        let reseed = guest.image.is_some();
         let Job { function, args, kwargs, .. } = job;
-        let call = Call { function, args, kwargs, result_limit, task };
+        let call = Call { function, args, kwargs, result_limit, task, reseed };
         Ok(match guest.call(export::CALL, &call, result_limit).await? {
             roh_abi::Reply::Returned(json) if json.len() as u64 > job.limits.result => {
                 Outcome::Crashed("the guest's result is longer than it may be".into())
@@ -495,17 +495,23 @@ impl Shared {
         })
     }
 
-    /// The image of the script that `guest` has just loaded, if its top level did nothing that
-    /// was this task's alone.
-    fn script_image(&self, guest: &mut Guest) -> Option<ScriptImage> {
+    /// Keeps the image of the script that `guest` has just loaded. Where it came near a limit,
+    /// which may be this task's alone, another is to try.
+    fn keep_image(&self, guest: &mut Guest, build: Build) {
         let instance = guest.store.data();
-        if instance.alarm.rung.is_some() || instance.memory_limit.reached() {
-            return None;
-        }
-        let printed = [instance.stdout.whole()?.to_vec(), instance.stderr.whole()?.to_vec()];
+        let near = instance.alarm.rung.is_some() || instance.memory_limit.reached();
+        let (stdout, stderr) = (instance.stdout.whole(), instance.stderr.whole());
+        let (Some(stdout), Some(stderr), false) = (stdout, stderr, near) else { return };
+        let printed = [stdout.to_vec(), stderr.to_vec()];
         let clock = instance.monotonic();
-        let memory = Arc::new(self.warm.snapshot(guest)?);
-        Some(ScriptImage { memory, printed, clock })
+        match self.warm.snapshot(guest) {
+            Some(memory) => {
+                let memory = Arc::new(memory);
+                guest.image = Some(memory.clone());
+                build.keep(ScriptImage { memory, printed, clock });
+            }
+            None => build.never(),
+        }
     }
 }
 

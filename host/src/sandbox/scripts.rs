@@ -8,7 +8,8 @@
 //! they were, each job says.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use roh_abi::{Script, TaskInfo};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::Snapshot;
-use crate::task::TenantName;
+use crate::task::{TenantName, is_module_name};
 
 /// How many scripts are known at once, with their images or without.
 const MOST: usize = 1024;
@@ -106,20 +107,25 @@ struct Kept {
 
 struct Entry {
     state: State,
-    /// Which build it is of.
-    build: u64,
     /// When it was last used.
     used: u64,
     bytes: usize,
 }
 
 enum State {
-    /// A task loads it; cancelled once that is over.
-    Building(CancellationToken),
-    Known {
-        answers: Vec<(String, Digest)>,
-        verdict: Verdict,
-    },
+    /// A task loads it.
+    Building(Arc<Building>),
+    /// A task has loaded it.
+    Known(Arc<Known>),
+    /// A task came that had it with it, the first.
+    CameOnce,
+}
+
+/// What is known of a script.
+struct Known {
+    /// What its top level was told.
+    answers: Vec<(String, Digest)>,
+    verdict: Verdict,
 }
 
 /// What came of a top level.
@@ -129,8 +135,38 @@ enum Verdict {
     Never,
     /// It failed, then.
     Failed(Instant),
-    /// It was not noted.
-    Unknown,
+}
+
+impl Known {
+    /// What a task starts from; `None` if this says nothing of it.
+    fn found(&self, key: &ScriptKey, lately: bool) -> Option<Found> {
+        match &self.verdict {
+            // A module has changed.
+            _ if !key.would_be_told(&self.answers, lately) => None,
+            Verdict::Image(image) => Some(Found::Image(image.clone())),
+            Verdict::Never => Some(Found::Without),
+            Verdict::Failed(at) => (lately || at.elapsed() < RETRY).then_some(Found::Without),
+        }
+    }
+}
+
+/// A script that a task loads, as others wait for it.
+#[derive(Default)]
+pub(super) struct Building {
+    over: CancellationToken,
+    known: OnceLock<Arc<Known>>,
+}
+
+impl Building {
+    /// Waits until it is over. Cancel-safe.
+    pub(super) async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// What who waited with that key starts from; `None` if it is to look again.
+    pub(super) fn found(&self, key: &ScriptKey) -> Option<Found> {
+        self.known.get()?.found(key, true)
+    }
 }
 
 /// What a task starts from.
@@ -141,8 +177,8 @@ pub(super) enum Found {
     Build(Build),
     /// The interpreter image.
     Without,
-    /// Not known yet: to be asked for again once this build is over.
-    Wait(CancellationToken, u64),
+    /// Not known yet: another task is about to find out.
+    Wait(Arc<Building>),
 }
 
 impl Scripts {
@@ -151,13 +187,11 @@ impl Scripts {
         Scripts { kept: Mutex::default(), budget }
     }
 
-    /// What a task of that tenant's script starts from; it may have waited for a build before.
-    pub(super) fn find(
-        self: &Arc<Scripts>,
-        tenant: &TenantName,
-        key: &ScriptKey,
-        waited_for: Option<u64>,
-    ) -> Found {
+    /// What a task of that tenant's script starts from.
+    pub(super) fn find(self: &Arc<Scripts>, tenant: &TenantName, key: &ScriptKey) -> Found {
+        if self.budget == 0 {
+            return Found::Without;
+        }
         let name = (tenant.clone(), key.script);
         let mut kept = self.lock();
         kept.now += 1;
@@ -165,39 +199,23 @@ impl Scripts {
         if let Some(entry) = kept.scripts.get_mut(&name) {
             entry.used = now;
             match &entry.state {
-                State::Building(over) => return Found::Wait(over.clone(), entry.build),
-                State::Known { answers, verdict }
-                    if key.would_be_told(answers, waited_for == Some(entry.build)) =>
-                {
-                    match verdict {
-                        Verdict::Image(image) => return Found::Image(image.clone()),
-                        Verdict::Never => return Found::Without,
-                        Verdict::Failed(at) if at.elapsed() < RETRY => return Found::Without,
-                        Verdict::Failed(_) | Verdict::Unknown => {}
+                State::Building(building) => return Found::Wait(building.clone()),
+                State::Known(known) => {
+                    if let Some(found) = known.found(key, false) {
+                        return found;
                     }
                 }
-                // A module has changed.
-                State::Known { .. } => {}
+                State::CameOnce => {}
             }
         } else if key.later {
-            let state = State::Known { answers: Vec::new(), verdict: Verdict::Unknown };
-            kept.put(name, state, OVERHEAD, now);
-            kept.make_room(self.budget);
+            kept.put(name, State::CameOnce, OVERHEAD, self.budget);
             return Found::Without;
         }
-        let over = CancellationToken::new();
-        kept.put(name.clone(), State::Building(over.clone()), OVERHEAD, now);
-        kept.make_room(self.budget);
+        let building = Arc::<Building>::default();
+        kept.put(name.clone(), State::Building(building.clone()), OVERHEAD, self.budget);
         drop(kept);
-        Found::Build(Build {
-            scripts: self.clone(),
-            name,
-            number: now,
-            over,
-            answers: Vec::new(),
-            random: false,
-            verdict: Verdict::Failed(Instant::now()),
-        })
+        let (scripts, answers) = (self.clone(), Vec::new());
+        Found::Build(Build { scripts, name, building, answers, random: false, verdict: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -207,38 +225,43 @@ impl Scripts {
 }
 
 impl Kept {
-    fn put(&mut self, name: Name, state: State, bytes: usize, build: u64) {
+    fn put(&mut self, name: Name, state: State, bytes: usize, budget: usize) {
         self.bytes += bytes;
-        let entry = Entry { state, build, used: self.now, bytes };
+        let entry = Entry { state, used: self.now, bytes };
         if let Some(old) = self.scripts.insert(name, entry) {
             self.bytes -= old.bytes;
         }
+        while self.bytes > budget && self.make_room(|entry| entry.bytes, 1) {}
+        // Some at once: it takes a while to find them.
+        while self.scripts.len() > MOST && self.make_room(|_| 1, MOST / 8) {}
     }
 
-    /// The tenant that has most gives way: what it has not used for longest.
-    fn make_room(&mut self, budget: usize) {
-        while self.bytes > budget || self.scripts.len() > MOST {
-            let mut tenants = HashMap::<_, usize>::new();
-            for ((tenant, _), entry) in self.scripts.iter().filter(|(_, entry)| entry.can_go()) {
-                *tenants.entry(tenant).or_default() += entry.bytes;
-            }
-            let most = tenants.values().max().copied();
-            let candidates = self.scripts.iter().filter(|((tenant, _), entry)| {
-                entry.can_go() && tenants.get(tenant).copied() == most
-            });
-            let oldest = candidates.min_by_key(|(_, entry)| entry.used);
-            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else { return };
-            if let Some(gone) = self.scripts.remove(&oldest) {
+    /// The tenant that has most of what is short gives way: so many entries that it has not used
+    /// for longest. Whether it had one.
+    fn make_room(&mut self, takes: fn(&Entry) -> usize, count: usize) -> bool {
+        let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
+        for (name, entry) in self.scripts.iter().filter(|(_, entry)| entry.can_go()) {
+            let (takes_up, entries) = tenants.entry(&name.0).or_default();
+            *takes_up += takes(entry);
+            entries.push((entry.used, name.clone()));
+        }
+        let Some((_, mut entries)) = tenants.into_values().max_by_key(|(most, _)| *most) else {
+            return false;
+        };
+        entries.sort_unstable();
+        for (_, name) in entries.into_iter().take(count) {
+            if let Some(gone) = self.scripts.remove(&name) {
                 self.bytes -= gone.bytes;
             }
         }
+        true
     }
 }
 
 impl Entry {
     /// Not while others wait for it.
     fn can_go(&self) -> bool {
-        matches!(self.state, State::Known { .. })
+        !matches!(self.state, State::Building(_))
     }
 }
 
@@ -247,41 +270,43 @@ impl Entry {
 pub(super) struct Build {
     scripts: Arc<Scripts>,
     name: Name,
-    number: u64,
-    over: CancellationToken,
+    building: Arc<Building>,
     answers: Vec<(String, Digest)>,
     /// Whether the guest had random bytes before the script ran.
     random: bool,
-    verdict: Verdict,
+    verdict: Option<Verdict>,
 }
 
 impl Build {
-    /// Others start from here.
+    /// Others start from here, unless it takes up more than there may be of all images.
     pub(super) fn keep(mut self, image: ScriptImage) {
-        self.verdict = Verdict::Image(Arc::new(image));
+        let fits = image.bytes() < self.scripts.budget;
+        self.verdict = Some(if fits { Verdict::Image(Arc::new(image)) } else { Verdict::Never });
     }
 
     /// Others can't start from here.
     pub(super) fn never(mut self) {
-        self.verdict = Verdict::Never;
+        self.verdict = Some(Verdict::Never);
     }
 }
 
 impl Drop for Build {
     fn drop(&mut self) {
-        let answers = std::mem::take(&mut self.answers);
-        let verdict = std::mem::replace(&mut self.verdict, Verdict::Never);
+        let answers = mem::take(&mut self.answers);
+        let verdict = self.verdict.take().unwrap_or_else(|| Verdict::Failed(Instant::now()));
         let told: usize = answers.iter().map(|answer| answer.0.len() + size_of_val(answer)).sum();
         let image = match &verdict {
             Verdict::Image(image) => image.bytes(),
-            Verdict::Never | Verdict::Failed(_) | Verdict::Unknown => 0,
+            Verdict::Never | Verdict::Failed(_) => 0,
         };
+        let known = Arc::new(Known { answers, verdict });
+        // Those that wait have it from there: there may be no room for it.
+        let _ = self.building.known.set(known.clone());
+        let (state, bytes) = (State::Known(known), OVERHEAD + told + image);
         let mut kept = self.scripts.lock();
-        let (state, bytes) = (State::Known { answers, verdict }, OVERHEAD + told + image);
-        kept.put(self.name.clone(), state, bytes, self.number);
-        kept.make_room(self.scripts.budget);
+        kept.put(self.name.clone(), state, bytes, self.scripts.budget);
         drop(kept);
-        self.over.cancel();
+        self.building.over.cancel();
     }
 }
 
@@ -322,6 +347,10 @@ impl Loading {
     /// It asked for a module.
     pub(super) fn was_answered(&mut self, name: String, answer: &[u8]) {
         let Some(build) = &mut self.build else { return };
+        // What is no module's name is never one.
+        if !is_module_name(&name) {
+            return;
+        }
         if build.answers.len() == MOST_ANSWERS {
             return self.depends_on_its_task();
         }

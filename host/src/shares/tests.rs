@@ -679,6 +679,24 @@ fn what_is_refunded_does_not_count_as_time_in_a_slot() {
     assert!((1.8..2.2).contains(&(second / first)), "{second} to {first}");
 }
 
+/// Many slots that could not be used while nobody wanted them.
+#[test]
+fn what_was_free_is_not_refunded() {
+    let mut world = World::new(8, vec![seconds(1, ANY, 10), seconds(1, ANY, 1)]);
+    let since = world.shares.clock(world.now);
+    (0..8).for_each(|_| world.push(0));
+    world.start();
+    world.run(Duration::from_secs(5));
+    (0..8).for_each(|_| world.shares.refund(world.now, &name(0), since));
+    world.specs[0] = seconds(1, ANY, 1);
+    world.tenants.iter_mut().for_each(|tenant| tenant.used = Duration::ZERO);
+    world.flood(1);
+    world.flood(0);
+    world.run(Duration::from_secs(65));
+    let ahead = world.used(0) - world.used(1);
+    assert!(ahead < 50.0, "{ahead} ahead, of which 40 it had before the other came");
+}
+
 #[test]
 fn what_is_charged_while_others_have_all_slots_counts() {
     let (work, more) = (Duration::from_millis(10), Duration::from_secs(3));

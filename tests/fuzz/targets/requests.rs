@@ -104,7 +104,7 @@ mod fuzz {
         let id = TaskId::parse("i").expect("short");
         let session = NODE.grants.session(&TenantName::new("t"), &id, 0, &limits);
         let script = Script::Module { name: "a".into() };
-        session.script_key(&script).expect("images are made by default");
+        session.script_key(&script).await.expect("images are made by default");
         let (mut calls, mut bytes, mut submitted) = (0, 0, 0);
         for piece in pieces(input) {
             let request: Option<Request> = roh_abi::decode(piece).ok();

@@ -68,10 +68,13 @@ impl Orders {
     }
 
     fn give(&self, order: Order) {
-        let before = std::mem::replace(&mut *self.lock(), order);
-        if matches!(before, Order::Rest) {
-            self.changed.notify_one();
+        let mut current = self.lock();
+        match *current {
+            Order::End => return,
+            Order::ListenUntil(_) => {}
+            Order::Rest => self.changed.notify_one(),
         }
+        *current = order;
     }
 
     /// Waits until it is to listen; how long. `None` once it is to end.

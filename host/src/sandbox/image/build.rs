@@ -160,6 +160,7 @@ async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
     let loaded: Loaded = guest.call(export::LOAD, &script, 0).await?;
     let call = Call {
         task: TaskInfo::default(),
+        reseed: false,
         function: "main".into(),
         args: "[]".into(),
         kwargs: "{}".into(),

@@ -11,7 +11,7 @@ fn module(name: &str) -> ScriptKey {
 }
 
 fn find(scripts: &Arc<Scripts>, tenant: &str, key: &ScriptKey) -> Found {
-    scripts.find(&TenantName::new(tenant), key, None)
+    scripts.find(&TenantName::new(tenant), key)
 }
 
 fn loading(found: Found) -> Loading {
@@ -41,10 +41,11 @@ fn has(scripts: &Arc<Scripts>, tenant: &str, name: &str) -> bool {
 fn one_task_loads_and_the_others_wait_for_it() {
     let (scripts, key) = (scripts(1000), module("m"));
     let first = loading(find(&scripts, "t", &key));
-    let Found::Wait(over, _) = find(&scripts, "t", &key) else { panic!("there are two") };
-    assert!(over.cancelled().now_or_never().is_none());
+    let Found::Wait(building) = find(&scripts, "t", &key) else { panic!("there are two") };
+    assert!(building.over().now_or_never().is_none());
     keep(first, 10);
-    assert!(over.cancelled().now_or_never().is_some());
+    assert!(building.over().now_or_never().is_some());
+    assert!(matches!(building.found(&key), Some(Found::Image(_))));
     assert!(matches!(find(&scripts, "t", &key), Found::Image(_)));
     // It is another script for another tenant.
     assert!(matches!(find(&scripts, "u", &key), Found::Build(_)));
@@ -98,12 +99,11 @@ fn an_image_is_good_as_long_as_its_top_level_would_be_told_the_same() {
     of_first.was_answered("b".into(), b"");
     of_first.was_answered("a".into(), b"x = 1");
     // Those who came in the meantime, and those to whom the last answer was news.
-    let found = |key: ScriptKey, waited_for| scripts.find(&TenantName::new("t"), &key, waited_for);
-    let Found::Wait(_, build) = found(key(&[]), None) else { panic!("there are two") };
+    let Found::Wait(building) = find(&scripts, "t", &key(&[])) else { panic!("there are two") };
     keep(of_first, 10);
     let early: &[(&str, &[u8])] = &[("b", b""), ("m", b"import b, a")];
     for answers in [&[], early] {
-        assert!(matches!(found(key(answers), Some(build)), Found::Image(_)));
+        assert!(matches!(building.found(&key(answers)), Some(Found::Image(_))));
     }
     let same: &[(&str, &[u8])] = &[("a", b"x = 1"), ("b", b""), ("c", b""), ("m", b"import b, a")];
     assert!(matches!(find(&scripts, "t", &key(same)), Found::Image(_)));
@@ -162,4 +162,48 @@ fn no_more_is_kept_than_there_is_room_for() {
     keep(loading(find(&scripts, "u", &module("large"))), 2 << 20);
     assert!(!has(&scripts, "u", "large"));
     assert!(scripts.lock().bytes <= 1 << 20);
+}
+
+#[test]
+fn who_waited_learns_of_it_even_if_nothing_is_kept() {
+    let scripts = scripts(1000);
+    for (name, bytes, has_image) in [("too large", 2000, false), ("large", 900, true)] {
+        let first = loading(find(&scripts, "t", &module(name)));
+        let Found::Wait(building) = find(&scripts, "t", &module(name)) else { panic!("{name}") };
+        keep(first, bytes);
+        let found = building.found(&module(name)).expect("it is known");
+        assert_eq!(matches!(found, Found::Image(_)), has_image, "{name}");
+    }
+    // One that took long to fail.
+    let key = module("fails");
+    let first = loading(find(&scripts, "t", &key));
+    let Found::Wait(building) = find(&scripts, "t", &key) else { panic!("there are two") };
+    std::thread::sleep(RETRY);
+    drop(first);
+    assert!(matches!(building.found(&key), Some(Found::Without)));
+    assert!(matches!(find(&scripts, "t", &key), Found::Without), "it failed just now");
+    let off = self::scripts(0);
+    assert!(matches!(find(&off, "t", &key), Found::Without));
+}
+
+#[test]
+fn many_small_scripts_of_one_tenant_leave_the_others_alone() {
+    let scripts = scripts(1 << 20);
+    keep(loading(find(&scripts, "modest", &module("m"))), 500_000);
+    for i in 0..3 * MOST {
+        let source = i.to_string();
+        let key = ScriptKey::alone(&Script::Inline { file: "f".into(), source });
+        assert!(matches!(find(&scripts, "greedy", &key), Found::Without));
+    }
+    assert!(has(&scripts, "modest", "m"));
+}
+
+#[test]
+fn what_is_no_name_of_a_module_is_not_noted() {
+    let (scripts, key) = (scripts(100_000), module("m"));
+    let mut first = loading(find(&scripts, "t", &key));
+    first.was_answered("x".repeat(1 << 20), b"");
+    first.was_answered("../x".into(), b"");
+    keep(first, 10);
+    assert!(matches!(find(&scripts, "t", &key), Found::Image(_)));
 }
