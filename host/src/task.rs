@@ -444,12 +444,12 @@ fn raw_or(
     }
 }
 
-/// Whether Python could take this for a name: no dots, slashes or leading digits.
 /// Whether a module can have that name, `pkg.mod`.
 pub(crate) fn is_module_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES && name.split('.').all(is_identifier)
 }
 
+/// Whether Python could take this for a name: no dots, slashes or leading digits.
 pub(crate) fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first == '_' || first.is_alphabetic())

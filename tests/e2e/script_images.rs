@@ -2,7 +2,6 @@
 //! task notices another.
 
 use std::fs;
-use std::path::Path;
 
 use lapin::BasicProperties;
 use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
@@ -53,16 +52,12 @@ impl Stage {
         Stage { folder, exchange, plain, bare, _daemon }
     }
 
+    /// In place of what was there: no task sees a half of it.
     fn write(&self, file: &str, source: &str) {
-        write(self.folder.path(), file, source);
+        let new = self.folder.path().join("new");
+        fs::write(&new, source).expect("written");
+        fs::rename(new, self.folder.path().join(file)).expect("renamed");
     }
-}
-
-/// In place of what was there: no task sees a half of it.
-fn write(folder: &Path, file: &str, source: &str) {
-    let new = folder.join("new");
-    fs::write(&new, source).expect("written");
-    fs::rename(new, folder.join(file)).expect("renamed");
 }
 
 /// The replies to `count` calls of a task that are all there at once.

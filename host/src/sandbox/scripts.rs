@@ -117,7 +117,7 @@ enum State {
     Building(Arc<Building>),
     /// A task has loaded it.
     Known(Arc<Known>),
-    /// A task came that had it with it, the first.
+    /// It came with one task so far.
     CameOnce,
 }
 

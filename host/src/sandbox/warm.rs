@@ -136,8 +136,8 @@ impl Warm {
         drop(too_many);
     }
 
-    /// How many are kept, and how many of them differ from their image.
-    pub(super) fn compared(&self) -> (usize, usize) {
+    /// How many are kept, and how many of the last `most` of them differ from their image.
+    pub(super) fn compared(&self, most: usize) -> (usize, usize) {
         let kept = self.kept();
         let is_as_its_image = |guest: &Guest| {
             let memory = guest.store.data().memory.map(|memory| memory.data(&guest.store));
@@ -147,7 +147,8 @@ impl Warm {
                 None => memory == undo.image(),
             }
         };
-        (kept.len(), kept.iter().filter(|kept| !is_as_its_image(&kept.guest)).count())
+        let last = kept.iter().rev().take(most);
+        (kept.len(), last.filter(|kept| !is_as_its_image(&kept.guest)).count())
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
