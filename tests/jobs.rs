@@ -39,7 +39,7 @@ pub fn sandbox(capacity: Capacity) -> Sandbox {
 /// Runs `job`, whose script may ask for nothing, in `sandbox`.
 pub async fn run_in(sandbox: &Sandbox, job: Job) -> Report {
     let (sender, report) = oneshot::channel();
-    sandbox.spawn(job, Arc::new(NoCalls), CancellationToken::new(), |report| {
+    sandbox.spawn(job, Arc::new(NoCalls), CancellationToken::new(), |report, _| {
         let _ = sender.send(report);
     });
     report.await.expect("every job has a report")

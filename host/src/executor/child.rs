@@ -18,7 +18,7 @@ use super::ends::{Outlet, outlet};
 use super::lockdown::{self, Entered, LockdownError, Walls};
 use super::runs::Runs;
 use super::wire::{self, Breach, Ended, Frames, FromExecutor, Hello, ReadError, RunId, ToExecutor};
-use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError};
+use crate::sandbox::{Calls, Capacity, Job, Ready, Sandbox, SandboxError, Tell};
 use crate::telemetry;
 
 /// Where an executor's program is: this one, even if another took its place on the disk.
@@ -104,11 +104,13 @@ fn listen(
     over: oneshot::Sender<Result<(), ReadError>>,
 ) -> std::io::Result<()> {
     let (room, mut over) = (Arc::new(room), Some(over));
+    let hears = room.clone();
     let socket = ears.socket.try_clone()?.into();
-    room.clone().sandbox.listen(socket, move || {
+    let to = room.to.clone();
+    let take_in = move || {
         let end = match room.hear(&mut ears) {
-            Ok(Heard::Something) => return true,
-            Ok(Heard::Nothing) => return false,
+            Ok(Heard::Some) => return true,
+            Ok(Heard::All) => return false,
             Ok(Heard::End) => Ok(()),
             Err(error) => Err(error),
         };
@@ -117,15 +119,16 @@ fn listen(
             let _ = over.send(end);
         }
         false
-    })
+    };
+    hears.sandbox.listen(socket, take_in, move || to.hand_out())
 }
 
 /// What a look at the socket brought.
 enum Heard {
     /// Something, and perhaps there is more.
-    Something,
-    /// Nothing has come.
-    Nothing,
+    Some,
+    /// All that has come, or nothing.
+    All,
     /// The daemon is gone.
     End,
 }
@@ -187,13 +190,14 @@ impl Room {
         match ears.read() {
             Ok(true) => {}
             Ok(false) => return Ok(Heard::End),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Heard::Nothing),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Heard::All),
             Err(error) => return Err(error.into()),
         }
+        let is_full = ears.frames.is_full();
         while let Some(message) = ears.frames.next(u64::MAX)? {
             self.obey(message)?;
         }
-        Ok(Heard::Something)
+        Ok(if is_full { Heard::Some } else { Heard::All })
     }
 
     fn obey(&self, message: ToExecutor) -> Result<(), Breach> {
@@ -221,10 +225,14 @@ impl Room {
         self.runs.lock().insert(id, Run { stop: stop.clone(), answer: None });
         let (runs, to) = (self.runs.clone(), self.to.clone());
         let calls = Arc::new(Caller { id, runs: runs.clone(), to: to.clone() });
-        self.sandbox.spawn(job, calls, stop, move |report| {
+        self.sandbox.spawn(job, calls, stop, move |report, when| {
             runs.lock().remove(&id);
+            let ended = FromExecutor::Ended(id, Box::new(Ended::new(report)));
             // It fails only if the daemon is gone, and then nobody needs it.
-            let _ = to.send(&FromExecutor::Ended(id, Box::new(Ended::new(report))));
+            let _ = match when {
+                Tell::Now => to.send(&ended),
+                Tell::Soon => to.hold(&ended),
+            };
         });
     }
 }

@@ -1,5 +1,6 @@
 //! One end of the wire. Whoever sends a message writes it, if the socket takes it at once: to
-//! hand it to another thread costs more than to write it. A task writes the rest.
+//! hand it to another thread costs more than to write it. A task writes the rest. A message may
+//! also be held back, to be written along with the next.
 //!
 //! Tokio's own sockets wake their task as well whenever the other end has read something, and
 //! could be written to once more. That happens with every message, and is of use only while
@@ -8,11 +9,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
@@ -41,22 +42,30 @@ struct Shared {
     /// Does not block.
     socket: UnixStream,
     waiting: Mutex<Waiting>,
-    /// There is something to write again.
+    /// The socket did not take all.
     changed: Notify,
 }
 
+/// What was sent and is not written yet.
 struct Waiting {
-    /// Whole frames, but for the first. That one stays while it is being written, so that
-    /// nothing overtakes it.
-    frames: VecDeque<Vec<u8>>,
+    bytes: Vec<u8>,
+    /// How many of them were written.
+    written: usize,
+    /// Where each message ends that is not wholly written.
+    ends: VecDeque<usize>,
+    /// Messages that may wait.
     most: usize,
+    /// Whether [`Rest`] goes on with it as soon as the socket can take more.
+    is_late: bool,
     closed: bool,
 }
 
 /// What sends over `socket`, which blocks no more. At most `most` messages wait to be written.
 pub(super) fn outlet(socket: &UnixStream, most: usize) -> io::Result<(Outlet, Rest)> {
     socket.set_nonblocking(true)?;
-    let waiting = Mutex::new(Waiting { frames: VecDeque::new(), most, closed: false });
+    let (bytes, ends) = (Vec::new(), VecDeque::new());
+    let waiting = Waiting { bytes, written: 0, ends, most, is_late: false, closed: false };
+    let waiting = Mutex::new(waiting);
     let shared = Shared { socket: socket.try_clone()?, waiting, changed: Notify::new() };
     let shared = Arc::new(shared);
     Ok((Outlet(shared.clone()), Rest(shared)))
@@ -68,27 +77,22 @@ pub(super) fn inlet(socket: UnixStream) -> io::Result<Inlet> {
 }
 
 impl Outlet {
+    /// Sends a message, after those that were held back.
     pub(super) fn send(&self, message: &impl Serialize) -> Result<(), Unsent> {
-        let mut frame = wire::frame(message);
         let mut waiting = self.0.waiting();
-        if waiting.closed {
-            return Err(Unsent::Closed);
-        }
-        if waiting.frames.len() >= waiting.most {
-            return Err(Unsent::Full);
-        }
-        if waiting.frames.is_empty() {
-            // If it fails, it fails again for who writes the rest, who then says so.
-            let written = (&self.0.socket).write(&frame).unwrap_or(0);
-            if written == frame.len() {
-                return Ok(());
-            }
-            frame.drain(..written);
-        }
-        waiting.frames.push_back(frame);
-        drop(waiting);
-        self.0.changed.notify_one();
+        waiting.push(message)?;
+        self.0.write(waiting);
         Ok(())
+    }
+
+    /// Holds a message back, until others are sent or [`Outlet::hand_out`] is called.
+    pub(super) fn hold(&self, message: &impl Serialize) -> Result<(), Unsent> {
+        self.0.waiting().push(message)
+    }
+
+    /// Sends what was held back.
+    pub(super) fn hand_out(&self) {
+        self.0.write(self.0.waiting());
     }
 
     /// Whether nothing can be sent any more.
@@ -101,15 +105,10 @@ impl Rest {
     /// Goes on until the socket fails.
     pub(super) async fn write(self) -> io::Error {
         loop {
-            let frame = self.0.waiting().frames.front_mut().map(std::mem::take);
-            let Some(frame) = frame else {
-                self.0.changed.notified().await;
-                continue;
-            };
-            if let Err(error) = self.0.write(&frame).await {
+            self.0.changed.notified().await;
+            if let Err(error) = self.0.write_rest().await {
                 return error;
             }
-            self.0.waiting().frames.pop_front();
         }
     }
 }
@@ -121,9 +120,36 @@ impl Drop for Rest {
 }
 
 impl Shared {
-    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes what the socket takes at once.
+    fn write(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        if waiting.ends.is_empty() || waiting.is_late || waiting.closed {
+            return;
+        }
+        // If it fails, it fails again for who writes the rest, who then says so.
+        let _ = waiting.write(|bytes| (&self.socket).write(bytes));
+        if !waiting.ends.is_empty() {
+            waiting.is_late = true;
+            drop(waiting);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Writes all, however long the socket takes.
+    async fn write_rest(&self) -> io::Result<()> {
         let socket = self.socket.try_clone()?.into();
-        pipe::Sender::from_owned_fd_unchecked(socket)?.write_all(bytes).await
+        let socket = pipe::Sender::from_owned_fd_unchecked(socket)?;
+        loop {
+            socket.writable().await?;
+            let mut waiting = self.waiting();
+            match waiting.write(|bytes| socket.try_write(bytes)) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+            if waiting.ends.is_empty() {
+                waiting.is_late = false;
+                return Ok(());
+            }
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -132,8 +158,42 @@ impl Shared {
     }
 }
 
+impl Waiting {
+    fn push(&mut self, message: &impl Serialize) -> Result<(), Unsent> {
+        if self.closed {
+            return Err(Unsent::Closed);
+        }
+        if self.ends.len() >= self.most {
+            return Err(Unsent::Full);
+        }
+        self.bytes = wire::append(message, mem::take(&mut self.bytes));
+        self.ends.push_back(self.bytes.len());
+        Ok(())
+    }
+
+    fn write(&mut self, write: impl FnOnce(&[u8]) -> io::Result<usize>) -> io::Result<()> {
+        self.written += write(&self.bytes[self.written..])?;
+        while self.ends.pop_front_if(|end| *end <= self.written).is_some() {}
+        // Not each time, as what is left is moved.
+        if self.written > self.bytes.len() / 2 {
+            self.bytes.drain(..self.written);
+            for end in &mut self.ends {
+                *end -= self.written;
+            }
+            self.written = 0;
+        }
+        if self.bytes.is_empty() {
+            // A long message must not take up its memory for good.
+            self.bytes.shrink_to(wire::BUFFER);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::super::wire::Frames;
     use super::*;
 
@@ -178,6 +238,31 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert!(to.is_closed());
         assert_eq!(to.send(&0), Err(Unsent::Closed));
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_comes_with_the_next_or_when_it_is_handed_out() {
+        let (to, _rest, mut theirs) = pair(4);
+        let has_come = |theirs: &mut Theirs| next(theirs).now_or_never();
+        for message in [1u8, 2] {
+            assert_eq!(to.hold(&vec![message]), Ok(()));
+            assert_eq!(has_come(&mut theirs), None);
+        }
+        assert_eq!(to.send(&vec![3u8]), Ok(()));
+        for message in [1u8, 2, 3] {
+            assert_eq!(next(&mut theirs).await, [message]);
+        }
+        for message in [4u8, 5, 6, 7] {
+            assert_eq!(to.hold(&vec![message]), Ok(()));
+        }
+        assert_eq!(to.hold(&vec![8u8]), Err(Unsent::Full));
+        to.hand_out();
+        for message in [4u8, 5, 6, 7] {
+            assert_eq!(next(&mut theirs).await, [message]);
+        }
+        to.hand_out();
+        assert_eq!(has_come(&mut theirs), None);
+        assert_eq!(to.hold(&vec![9u8]), Ok(()));
     }
 
     #[tokio::test]

@@ -1,6 +1,11 @@
-//! The threads that compute. Each polls whatever future is next in line, and then looks for
+//! The threads that compute. Each polls whatever future is next in line, and in between looks for
 //! word from outside; one that has nothing to do waits for either. To have another thread wait
 //! for word, and hand on what it says, would cost more than a short task takes.
+//!
+//! Word to the outside is handed out by the same threads. To tell of each short task by itself
+//! would wake whoever listens for each, which costs as much as the task: while more of them are
+//! next in line, what they have to say is held back for a moment ([`HOLD`]), and what comes is
+//! left alone for as long.
 
 mod bell;
 mod lookout;
@@ -10,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use std::{io, mem, process, ptr, thread};
 
 use async_task::{Runnable, Task};
@@ -19,10 +25,16 @@ use self::bell::{Bell, Woken};
 pub(super) use self::lookout::Lookout;
 use super::threads;
 
+/// For how long a thread goes on with short tasks before it hands out what they have to say, and
+/// looks for word. It adds to the way of a task, and should be little beside what that takes in
+/// all.
+const HOLD: Duration = Duration::from_micros(100);
+
 /// The threads, until this is dropped.
 pub(super) struct Crew(Arc<Shared>);
 
-struct Shared {
+/// What the threads of a crew share.
+pub(super) struct Shared {
     line: Mutex<Line>,
     bell: Bell,
     source: OnceLock<Source>,
@@ -32,7 +44,7 @@ struct Shared {
 #[derive(Default)]
 struct Line {
     /// Those that are to be polled.
-    next: VecDeque<Runnable>,
+    next: VecDeque<InLine>,
     /// All of them, to be dropped at the end.
     all: HashMap<u64, Task<()>>,
     last: u64,
@@ -43,10 +55,18 @@ struct Line {
     closed: bool,
 }
 
-/// Where word comes from.
+/// A future that is to be polled.
+struct InLine {
+    runnable: Runnable,
+    /// Whether it never was. All others may take a whole slice, as they once did.
+    is_new: bool,
+}
+
+/// Where word comes from, and goes to.
 struct Source {
     socket: OwnedFd,
     take_in: Mutex<TakeIn>,
+    hand_out: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Looks once whether word has come, and takes it in; whether there may be more.
@@ -55,6 +75,8 @@ type TakeIn = Box<dyn FnMut() -> bool + Send>;
 thread_local! {
     /// The crew that the calling thread is of.
     static OF: Cell<*const Shared> = const { Cell::new(ptr::null()) };
+    /// When it last handed out word and looked for it, or woke up; `None` on all other threads.
+    static POSTED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 impl Crew {
@@ -79,15 +101,25 @@ impl Crew {
 
     /// Has `take_in` called when something has come over `socket`, which must not block, or when
     /// the other end was closed; and then again for as long as it says that there may be more: it
-    /// is to read until there is not. It must not panic. Once only.
+    /// is to read until there is not, or until the socket has less than it has room for. It must
+    /// not panic. Once only.
+    ///
+    /// What futures held back when they were told that they [may](Shared::may_hold), `hand_out`
+    /// sends. It is called soon after.
     pub(super) fn listen(
         &self,
         socket: OwnedFd,
         take_in: impl FnMut() -> bool + Send + 'static,
+        hand_out: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let take_in = Mutex::new(Box::new(take_in) as TakeIn);
-        let source = self.0.source.get_or_init(|| Source { socket, take_in });
+        let (take_in, hand_out) = (Mutex::new(Box::new(take_in) as TakeIn), Box::new(hand_out));
+        let source = self.0.source.get_or_init(|| Source { socket, take_in, hand_out });
         self.0.bell.listen(&source.socket)
+    }
+
+    /// What its threads share.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.0.clone()
     }
 
     /// Puts `future` in line.
@@ -100,11 +132,13 @@ impl Crew {
             future.await;
         };
         let shared = self.0.clone();
-        let (runnable, task) = async_task::spawn(future, move |runnable| shared.put(runnable));
+        let (runnable, task) = async_task::spawn(future, move |runnable| {
+            shared.put(InLine { runnable, is_new: false });
+        });
         let number = line.last;
         line.all.insert(number, task);
         drop(line);
-        runnable.schedule();
+        self.0.put(InLine { runnable, is_new: true });
     }
 }
 
@@ -124,37 +158,65 @@ impl Drop for Crew {
 
 /// What a thread does next.
 enum Next {
-    Poll(Runnable),
+    Poll(InLine),
+    Look,
     Wait,
     End,
 }
 
 impl Shared {
+    /// Whether what the calling thread's future has to say may wait: the next one is new, and
+    /// may be as short, and nothing has waited for long.
+    pub(super) fn may_hold(&self) -> bool {
+        let lately = POSTED.get().is_some_and(|then| then.elapsed() < HOLD);
+        lately && self.line().next.front().is_some_and(|next| next.is_new)
+    }
+
+    /// Hands out what is held back, if anything is.
+    pub(super) fn hand_out(&self) {
+        if let Some(source) = self.source.get() {
+            (source.hand_out)();
+        }
+    }
+
     fn work(&self) {
+        // Whether there was no word when it last looked.
+        let mut looked = false;
         loop {
-            match self.next() {
-                Next::Poll(runnable) => {
+            match self.next(looked) {
+                Next::Poll(InLine { runnable, is_new }) => {
+                    looked = false;
+                    let now = Instant::now();
+                    let lately = POSTED.get().is_some_and(|then| now - then < HOLD);
+                    if !(is_new && lately) {
+                        POSTED.set(Some(now));
+                        self.hand_out();
+                        self.take_in();
+                    }
                     // Who waits for the future learns of it from what it drops.
                     let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
-                    // If another reads already: what it leaves is told to who waits, or is found
-                    // after the next poll.
-                    if let Some(source) = self.source.get()
-                        && let Ok(mut take_in) = source.take_in.try_lock()
-                    {
-                        while take_in_once(&mut take_in) {}
-                    }
+                }
+                Next::Look => {
+                    self.hand_out();
+                    self.take_in();
+                    looked = true;
                 }
                 Next::Wait => {
                     let woken = self.bell.wait();
+                    POSTED.set(Some(Instant::now()));
                     let mut line = self.line();
                     line.waiting -= 1;
                     line.rung = false;
                     drop(line);
-                    if let (Woken::ToListen, Some(source)) = (woken, self.source.get()) {
+                    if let (Woken::ToListen { ends }, Some(source)) = (woken, self.source.get()) {
                         // If another reads already, it may have looked too early.
                         let take_in = source.take_in.lock();
                         let mut take_in = take_in.unwrap_or_else(PoisonError::into_inner);
                         while take_in_once(&mut take_in) {}
+                        if ends {
+                            // It may have come with the last words.
+                            take_in_once(&mut take_in);
+                        }
                     }
                 }
                 Next::End => return,
@@ -162,14 +224,28 @@ impl Shared {
         }
     }
 
-    fn next(&self) -> Next {
+    /// Takes in what has come. If another does already: what it leaves is told to who waits, or
+    /// is found the next time.
+    fn take_in(&self) {
+        if let Some(source) = self.source.get()
+            && let Ok(mut take_in) = source.take_in.try_lock()
+        {
+            while take_in_once(&mut take_in) {}
+        }
+    }
+
+    /// What to do next, where one that has `looked` for word need not do so before it waits.
+    fn next(&self, looked: bool) -> Next {
         let mut line = self.line();
         if line.closed {
             drop(line);
             self.bell.ring();
             return Next::End;
         }
-        let Some(runnable) = line.next.pop_front() else {
+        let Some(next) = line.next.pop_front() else {
+            if !looked {
+                return Next::Look;
+            }
             line.waiting += 1;
             return Next::Wait;
         };
@@ -178,18 +254,18 @@ impl Shared {
         if ring {
             self.bell.ring();
         }
-        Next::Poll(runnable)
+        Next::Poll(next)
     }
 
     /// Puts a future in line that is to be polled.
-    fn put(&self, runnable: Runnable) {
+    fn put(&self, next: InLine) {
         let mut line = self.line();
         if line.closed {
             drop(line);
             // Dropped with the lock, it could not put others in line.
-            return drop(runnable);
+            return drop(next);
         }
-        line.next.push_back(runnable);
+        line.next.push_back(next);
         // One of the crew comes to it itself: what puts another in line in the middle of a poll
         // does so as its slice ends, and all others are busy then.
         let is_ours = OF.get() == ptr::from_ref(self) && line.next.len() == 1;

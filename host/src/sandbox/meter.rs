@@ -107,7 +107,10 @@ impl<F: Future> Future for Metered<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         self.meter.enter();
         let poll = self.future.as_mut().poll(cx);
-        self.meter.leave();
+        // What is over was asked for its time as it ended; to look costs system calls.
+        if poll.is_pending() {
+            self.meter.leave();
+        }
         poll
     }
 }

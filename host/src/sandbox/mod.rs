@@ -150,6 +150,15 @@ pub enum SandboxError {
     Threads(#[from] std::io::Error),
 }
 
+/// When to tell of a run that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tell {
+    /// At once.
+    Now,
+    /// It may wait until [`Sandbox::listen`]'s `hand_out` is called: others may end as soon.
+    Soon,
+}
+
 /// Makes instances of one image and runs jobs in them.
 ///
 /// It computes on threads of its own: a busy script never delays the broker's
@@ -165,6 +174,8 @@ struct Shared {
     scripts: Arc<Scripts>,
     ticker: engine::Ticker,
     cores: Arc<Cores>,
+    /// Nothing is in line there any more once the sandbox is dropped, which so can be.
+    crew: Arc<crew::Shared>,
 }
 
 /// How much a sandbox does at once.
@@ -240,9 +251,11 @@ impl Sandbox {
         let crew = Crew::new()?;
         let lookout = Lookout::start(&crew)?;
         let ticker = engine::Ticker::start(engine, {
-            let (orders, cores) = (lookout.orders(), cores.clone());
+            let (orders, cores, crew) = (lookout.orders(), cores.clone(), crew.shared());
             // Before the tick: at it, none of them computes for a moment.
             move || {
+                // Of those that are next one may take long, after all.
+                crew.hand_out();
                 if cores.all_go_on() {
                     orders.listen_for(LATELY);
                 }
@@ -253,19 +266,23 @@ impl Sandbox {
         }
         let scripts = Scripts::new(usize::try_from(script_images).unwrap_or(usize::MAX));
         let (warm, scripts) = (Warm::new(image, page_map), Arc::new(scripts));
-        let shared = Shared { warm, scripts, ticker, cores };
+        let shared = Shared { warm, scripts, ticker, cores, crew: crew.shared() };
         Ok(Sandbox { shared: Arc::new(shared), crew, _lookout: lookout })
     }
 
     /// Has `take_in` called by one of its threads when something has come over `socket`, which
     /// must not block, or when the other end was closed; and then again for as long as it says
-    /// that there may be more: it is to read until there is not. It must not panic. Once only.
+    /// that there may be more: it is to read until there is not, or until the socket has less than it
+    /// has room for. It must not panic. Once only.
+    ///
+    /// Has `hand_out` called soon after a run ended of which it said [`Tell::Soon`].
     pub fn listen(
         &self,
         socket: OwnedFd,
         take_in: impl FnMut() -> bool + Send + 'static,
+        hand_out: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<()> {
-        self.crew.listen(socket, take_in)
+        self.crew.listen(socket, take_in, hand_out)
     }
 
     /// Runs `job` to its end, whatever that is, and hands its report to `ended`. Cancelling
@@ -275,7 +292,7 @@ impl Sandbox {
         job: Job,
         calls: Arc<dyn Calls>,
         stop: CancellationToken,
-        ended: impl FnOnce(Report) + Send + 'static,
+        ended: impl FnOnce(Report, Tell) + Send + 'static,
     ) {
         let (shared, running) = (self.shared.clone(), self.shared.ticker.run());
         let (tenant, share) = (job.tenant.clone(), job.share);
@@ -316,20 +333,20 @@ impl Sandbox {
 }
 
 /// Who is told how a run ended, whatever happens to it.
-struct Ended<F: FnOnce(Report)>(Option<F>);
+struct Ended<F: FnOnce(Report, Tell)>(Option<F>);
 
-impl<F: FnOnce(Report)> Ended<F> {
-    fn report(mut self, report: Report) {
+impl<F: FnOnce(Report, Tell)> Ended<F> {
+    fn report(mut self, report: Report, when: Tell) {
         if let Some(ended) = self.0.take() {
-            ended(report);
+            ended(report, when);
         }
     }
 }
 
-impl<F: FnOnce(Report)> Drop for Ended<F> {
+impl<F: FnOnce(Report, Tell)> Drop for Ended<F> {
     fn drop(&mut self) {
         if let Some(ended) = self.0.take() {
-            ended(Report::not_run(Outcome::Crashed("the sandbox panicked".into())));
+            ended(Report::not_run(Outcome::Crashed("the sandbox panicked".into())), Tell::Now);
         }
     }
 }
@@ -340,13 +357,13 @@ impl Shared {
         &self,
         job: Job,
         data: Instance,
-        ended: Ended<impl FnOnce(Report)>,
+        ended: Ended<impl FnOnce(Report, Tell)>,
     ) -> Option<(Guest, u64)> {
         let (meter, started) = (data.meter.clone(), data.started);
         let (mut report, guest) = self.run_instance(job, data).await;
         report.usage.cpu = meter.cpu();
         report.usage.wall = started.elapsed();
-        ended.report(report);
+        ended.report(report, if self.crew.may_hold() { Tell::Soon } else { Tell::Now });
         guest.map(|guest| (guest, meter.faults()))
     }
 

@@ -83,7 +83,7 @@ async fn run(call: &str, limits: Limits) -> Report {
 
 async fn run_in(sandbox: &Sandbox, job: Job, stop: CancellationToken) -> Report {
     let (sender, report) = tokio::sync::oneshot::channel();
-    sandbox.spawn(job, Arc::new(NoCalls), stop, |report| {
+    sandbox.spawn(job, Arc::new(NoCalls), stop, |report, _| {
         let _ = sender.send(report);
     });
     report.await.expect("every job has a report")

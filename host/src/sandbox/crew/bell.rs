@@ -17,8 +17,9 @@ pub(super) use self::others::Bell;
 pub(super) enum Woken {
     /// The bell was rung.
     Called,
-    /// Something came over the socket, since somebody last looked.
-    ToListen,
+    /// Something came over the socket, since somebody last looked; or it `ends`, perhaps after
+    /// that.
+    ToListen { ends: bool },
 }
 
 /// Whether something comes over `socket` within that time.
@@ -40,6 +41,9 @@ pub(super) mod linux {
 
     const CALLED: u64 = 0;
     const TO_LISTEN: u64 = 1;
+
+    /// Nothing more comes over the socket.
+    const ENDS: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP);
 
     /// Each change wakes one of the threads that wait, or the next that would.
     pub(in super::super) struct Bell {
@@ -63,7 +67,7 @@ pub(super) mod linux {
         fn add(&self, to: &impl AsFd, what: u64) -> io::Result<()> {
             // Told of changes only, the kernel has no reason to wake a second thread while the
             // first is on its way. Nobody needs to read how often the bell was rung.
-            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET | ENDS;
             Ok(epoll::add(&self.changes, to, epoll::EventData::new_u64(what), flags)?)
         }
 
@@ -80,7 +84,7 @@ pub(super) mod linux {
             // It can't fail otherwise. If it did, each thread would look around without end.
             let _ = retry_on_intr(|| epoll::wait(&self.changes, &mut event, None));
             match event[0].data.u64() {
-                TO_LISTEN => Woken::ToListen,
+                TO_LISTEN => Woken::ToListen { ends: { event[0].flags }.intersects(ENDS) },
                 _ => Woken::Called,
             }
         }
@@ -141,7 +145,8 @@ pub(super) mod others {
             // If it fails, because a signal came, say, the thread looks around once more.
             let _ = poll(waits, None);
             if waits[1..].iter().any(|socket| !socket.revents().is_empty()) {
-                return Woken::ToListen;
+                // It is told of again for as long as anything is left.
+                return Woken::ToListen { ends: false };
             }
             let _ = read(&self.rung, &mut [0; 1]);
             Woken::Called

@@ -40,7 +40,7 @@ fn echoes(crew: &Arc<Crew>) -> UnixStream {
         }
         true
     };
-    crew.listen(socket.into(), take_in).expect("a socket");
+    crew.listen(socket.into(), take_in, || {}).expect("a socket");
     ours
 }
 
@@ -139,6 +139,80 @@ async fn no_word_is_missed() {
     talk.await.expect("no panic");
 }
 
+/// The other end closes right after its last word, or a while later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_is_heard_though_it_comes_with_the_last_word() {
+    for round in 0..500 {
+        let crew = crew(2);
+        let (mut ours, mut theirs) = UnixStream::pair().expect("a pair");
+        theirs.set_nonblocking(true).expect("a socket");
+        let (sender, heard) = mpsc::channel();
+        let socket = theirs.try_clone().expect("a socket");
+        let take_in = move || {
+            let mut bytes = [0; 64];
+            let Ok(read) = theirs.read(&mut bytes) else { return false };
+            // After the end nobody may be there.
+            let _ = sender.send(read);
+            read == bytes.len()
+        };
+        crew.listen(socket.into(), take_in, || {}).expect("a socket");
+        ours.write_all(&[1; 100]).expect("somebody reads");
+        if round % 2 == 0 {
+            thread::sleep(Duration::from_micros(round));
+        }
+        drop(ours);
+        while heard.recv_timeout(Duration::from_secs(30)).expect("the end") > 0 {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_is_handed_out() {
+    let crew = crew(2);
+    let (_ours, theirs) = UnixStream::pair().expect("a pair");
+    let held = Arc::new(Mutex::new(0));
+    let (sender, mut out) = tokio::sync::mpsc::unbounded_channel();
+    let hand_out = {
+        let (held, sender) = (held.clone(), sender.clone());
+        move || sender.send(mem::take(&mut *held.lock().expect("no panic"))).expect("a test")
+    };
+    crew.listen(theirs.into(), || false, hand_out).expect("a socket");
+    assert!(!crew.shared().may_hold(), "this thread is none of the crew");
+    for round in 1..200 {
+        for _ in 0..round % 20 {
+            let (shared, held, sender) = (crew.shared(), held.clone(), sender.clone());
+            crew.spawn(async move {
+                if shared.may_hold() {
+                    *held.lock().expect("no panic") += 1;
+                } else {
+                    sender.send(1).expect("a test");
+                }
+            });
+        }
+        let mut missing = round % 20;
+        while missing > 0 {
+            missing -= out.recv().await.expect("there is a sender");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_holds_back_what_it_has_to_say_before_one_that_may_take_long() {
+    let crew = crew(1);
+    let (started, has_started) = oneshot::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let (sender, may) = oneshot::channel();
+    crew.spawn(async move {
+        started.send(()).expect("somebody waits");
+        goes.recv().expect("somebody sends");
+    });
+    has_started.await.expect("a thread");
+    crew.spawn(tokio::task::yield_now());
+    let shared = crew.shared();
+    crew.spawn(async move { sender.send(shared.may_hold()).expect("somebody waits") });
+    go.send(()).expect("it waits");
+    assert!(!may.await.expect("a thread"), "the one that yielded is next");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn word_is_taken_in_for_those_that_compute() {
     let crew = Arc::new(crew(1));
@@ -205,7 +279,7 @@ macro_rules! bells {
                                     return;
                                 }
                                 let mut bytes = [0; 8];
-                                if woken == Woken::ToListen
+                                if matches!(woken, Woken::ToListen { .. })
                                     && let Ok(read @ 1..) = { theirs }.read(&mut bytes)
                                 {
                                     sender.send(read).expect("somebody waits");
