@@ -88,8 +88,9 @@ fuzz target="all" seconds="10": setup
 bench extent="full": setup build
     {{ target }}/release/roh-bench {{ extent }}
 
-# Measures what the second wall adds to a task's time (a minute)
-bench-wall: build
+# Measures what the second wall adds to a task, through a node and by itself (3 minutes)
+bench-wall: setup build
+    {{ target }}/release/roh-bench wall
     {{ target }}/release/roh-bench-wall
 
 # What CI runs

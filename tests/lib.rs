@@ -5,3 +5,4 @@ pub mod daemon;
 pub mod jobs;
 pub mod process;
 pub mod rabbit;
+pub mod within;

@@ -1,6 +1,7 @@
 //! Measures ROH beside Celery, in turns, on one broker: how many trivial tasks a second, what
 //! each costs in CPU time, and how long one takes from client to client. Prints medians, and the
-//! least and the most of all rounds; `--json FILE` writes them down. `quick` does less.
+//! least and the most of all rounds; `--json FILE` writes them down. `quick` does less. With `wall`
+//! the other one is ROH as well, but for the second wall: its instances are in the daemon's process.
 //!
 //! Both take the same tasks from the same client, which is none of theirs. Celery's are not kept
 //! apart from each other in any way.
@@ -31,6 +32,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Instances at once: what waits for a core costs little, and hides the way to the broker.
 const WATERMARK: usize = 16;
 
+/// What this program is started with to be a node without executors.
+const WITHIN: &str = "within";
+
 type Any<T> = Result<T, Box<dyn Error>>;
 
 /// How much is measured.
@@ -48,22 +52,23 @@ const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, trips: 200 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Who {
     Roh,
+    /// Without executors.
+    Within,
     Celery,
 }
 
 impl Who {
-    const BOTH: [Who; 2] = [Who::Roh, Who::Celery];
-
     fn name(self) -> &'static str {
         match self {
             Who::Roh => "roh",
+            Who::Within => "without the wall",
             Who::Celery => "celery",
         }
     }
 
     fn queue(self) -> &'static str {
         match self {
-            Who::Roh => "bench.tasks",
+            Who::Roh | Who::Within => "bench.tasks",
             Who::Celery => "bench.celery",
         }
     }
@@ -73,6 +78,7 @@ impl Who {
 struct Stage {
     rabbit: Rabbit,
     settings: Settings,
+    /// The environment with Celery, if that is one of the two.
     python: PathBuf,
     folder: TempDir,
 }
@@ -80,14 +86,14 @@ struct Stage {
 /// One that runs, until it is dropped.
 enum Worker {
     Roh(Daemon),
-    Celery(Owned),
+    Other(Owned),
 }
 
 impl Worker {
     fn pid(&mut self) -> u32 {
         match self {
             Worker::Roh(daemon) => daemon.pid(),
-            Worker::Celery(process) => process.child().id(),
+            Worker::Other(process) => process.child().id(),
         }
     }
 
@@ -98,7 +104,7 @@ impl Worker {
                 daemon.sigterm();
                 daemon.wait(LIMIT)
             }
-            Worker::Celery(process) => {
+            Worker::Other(process) => {
                 process.signal(Signal::TERM);
                 process.wait(LIMIT)
             }
@@ -123,6 +129,11 @@ impl Stage {
     fn start(&self, who: Who) -> Any<Worker> {
         Ok(match who {
             Who::Roh => Worker::Roh(Daemon::start(&self.settings)),
+            Who::Within => {
+                let config = self.settings.write(self.folder.path(), 0);
+                let mut command = bound_command(std::env::current_exe()?);
+                Worker::Other(Owned::spawn(command.arg(WITHIN).arg(config).stdin(Stdio::null()))?)
+            }
             Who::Celery => {
                 let log = fs::File::create(self.folder.path().join("celery.log"))?;
                 let mut command = bound_command(&self.python);
@@ -137,7 +148,7 @@ impl Stage {
                     .stdin(Stdio::null())
                     .stdout(log.try_clone()?)
                     .stderr(log);
-                Worker::Celery(Owned::spawn(&mut command)?)
+                Worker::Other(Owned::spawn(&mut command)?)
             }
         })
     }
@@ -179,7 +190,9 @@ impl Client {
             properties = properties.with_reply_to(self.reply_to.clone().into());
         }
         let (exchange, key, body) = match who {
-            Who::Roh => ("bench.exchange", "", json!({"task": "bench.add", "args": [number, 1]})),
+            Who::Roh | Who::Within => {
+                ("bench.exchange", "", json!({"task": "bench.add", "args": [number, 1]}))
+            }
             Who::Celery => {
                 let mut headers = FieldTable::default();
                 for (name, text) in
@@ -336,11 +349,15 @@ const WHAT: [(&str, &str); 6] = [
     ("round trip, p99", "ms"),
 ];
 
-async fn measure(stage: &Stage, extent: Extent) -> Any<HashMap<(Who, usize), Measured>> {
+async fn measure(
+    stage: &Stage,
+    pair: [Who; 2],
+    extent: Extent,
+) -> Any<HashMap<(Who, usize), Measured>> {
     let mut client = Client::connect(&stage.rabbit.url()).await?;
     let mut measured: HashMap<(Who, usize), Measured> = HashMap::new();
     for round in 1..=extent.rounds {
-        for who in Who::BOTH {
+        for who in pair {
             eprintln!("bench: round {round} of {}: {}", extent.rounds, who.name());
             let client = &mut client;
             let with = throughput(stage, client, who, extent.tasks, true).await?;
@@ -355,25 +372,32 @@ async fn measure(stage: &Stage, extent: Extent) -> Any<HashMap<(Who, usize), Mea
     Ok(measured)
 }
 
-fn show(measured: &HashMap<(Who, usize), Measured>) -> Value {
+fn show(measured: &HashMap<(Who, usize), Measured>, pair: [Who; 2]) -> Value {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
-    table.set_header(["", "", "roh", "celery", "roh / celery"]);
+    let [ours, other] = pair.map(Who::name);
+    table.set_header(["", "", ours, other, &format!("{ours} / {other}")]);
     let mut json = serde_json::Map::new();
     for (what, (name, unit)) in WHAT.iter().enumerate() {
-        let [roh, celery] = Who::BOTH.map(|who| &measured[&(who, what)]);
+        let measured = pair.map(|who| &measured[&(who, what)]);
         let cell = |of: &Measured| {
             let sorted = of.sorted();
             let digits = if of.median() < 100.0 { 2 } else { 0 };
             let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
             format!("{:.digits$} ({least:.digits$} to {most:.digits$})", of.median())
         };
-        let ratio = roh.median() / celery.median();
-        table.add_row([*name, *unit, &cell(roh), &cell(celery), &format!("{ratio:.2}")]);
+        let ratio = measured[0].median() / measured[1].median();
+        let cells = measured.map(cell);
+        table.add_row([*name, *unit, &cells[0], &cells[1], &format!("{ratio:.2}")]);
         let values = |of: &Measured| json!({"median": of.median(), "rounds": of.values});
         json.insert(
             (*name).to_owned(),
-            json!({"unit": unit, "roh": values(roh), "celery": values(celery), "ratio": ratio}),
+            json!({
+                "unit": unit,
+                ours: values(measured[0]),
+                other: values(measured[1]),
+                "ratio": ratio,
+            }),
         );
     }
     println!("{table}");
@@ -399,13 +423,23 @@ fn python() -> Any<PathBuf> {
 
 fn main() -> Any<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let extent = if arguments.iter().any(|argument| argument == "quick") { QUICK } else { FULL };
+    if let [within, config] = arguments.as_slice()
+        && within == WITHIN
+    {
+        roh_tests::within::serve(Path::new(config));
+        return Ok(());
+    }
+    let asked_for = |what: &str| arguments.iter().any(|argument| argument == what);
+    let extent = if asked_for("quick") { QUICK } else { FULL };
+    let other = if asked_for("wall") { Who::Within } else { Who::Celery };
+    let pair = [Who::Roh, other];
+    let python = if other == Who::Celery { python()? } else { PathBuf::new() };
     let json = arguments.iter().skip_while(|argument| *argument != "--json").nth(1);
-    let stage = Stage::set(python()?)?;
+    let stage = Stage::set(python)?;
     let (cores, before) = (std::thread::available_parallelism()?, load());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = runtime.block_on(measure(&stage, extent))?;
-    let results = show(&measured);
+    let measured = runtime.block_on(measure(&stage, pair, extent))?;
+    let results = show(&measured, pair);
     println!("{cores} cores, load before {before}, after {}; {extent:?}", load());
     if let Some(path) = json {
         let all = json!({"cores": cores, "load_before": before, "results": results});
