@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod daemon;
+pub mod echo;
 pub mod jobs;
 pub mod process;
 pub mod rabbit;

@@ -1,6 +1,7 @@
 //! Measures ROH beside Celery, in turns, on one broker: how many trivial tasks a second, what
 //! each costs in CPU time, and how long one takes from client to client. Prints medians, and the
-//! least and the most of all rounds; `--json FILE` writes them down. `quick` does less. With `wall`
+//! least and the most of all rounds; `--json FILE` writes them down. `quick` does less. Beside the
+//! two stands what a consumer takes that runs nothing: the way to the broker and back. With `wall`
 //! the other one is ROH as well, but for the second wall: its instances are in the daemon's process.
 //!
 //! Both take the same tasks from the same client, which is none of theirs. Celery's are not kept
@@ -18,7 +19,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use lapin::options::*;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm,
+};
 use roh_tests::daemon::{Daemon, Settings};
 use roh_tests::process::{Owned, bound_command, workspace};
 use roh_tests::rabbit::Rabbit;
@@ -34,6 +37,9 @@ const WATERMARK: usize = 16;
 
 /// What this program is started with to be a node without executors.
 const WITHIN: &str = "within";
+
+/// What it is started with to run nothing.
+const ECHO: &str = "echo";
 
 type Any<T> = Result<T, Box<dyn Error>>;
 
@@ -54,6 +60,8 @@ enum Who {
     Roh,
     /// Without executors.
     Within,
+    /// Runs nothing.
+    Echo,
     Celery,
 }
 
@@ -62,13 +70,14 @@ impl Who {
         match self {
             Who::Roh => "roh",
             Who::Within => "without the wall",
+            Who::Echo => "nothing run",
             Who::Celery => "celery",
         }
     }
 
     fn queue(self) -> &'static str {
         match self {
-            Who::Roh | Who::Within => "bench.tasks",
+            Who::Roh | Who::Within | Who::Echo => "bench.tasks",
             Who::Celery => "bench.celery",
         }
     }
@@ -134,6 +143,11 @@ impl Stage {
                 let mut command = bound_command(std::env::current_exe()?);
                 Worker::Other(Owned::spawn(command.arg(WITHIN).arg(config).stdin(Stdio::null()))?)
             }
+            Who::Echo => {
+                let mut command = bound_command(std::env::current_exe()?);
+                command.args([ECHO, &self.rabbit.url(), Who::Echo.queue()]).stdin(Stdio::null());
+                Worker::Other(Owned::spawn(&mut command)?)
+            }
             Who::Celery => {
                 let log = fs::File::create(self.folder.path().join("celery.log"))?;
                 let mut command = bound_command(&self.python);
@@ -179,8 +193,9 @@ impl Client {
         Ok(Client { _connection: connection, channel, reply_to, replies })
     }
 
-    /// Publishes the task `number`; a reply comes only if it is `wanted`.
-    async fn ask(&self, who: Who, number: usize, wanted: bool) -> Any<Confirmation> {
+    /// Publishes the task `number`, without waiting for the broker's word on it; a reply comes only
+    /// if it is `wanted`.
+    async fn ask(&self, who: Who, number: usize, wanted: bool) -> Any<PublisherConfirm> {
         let id = number.to_string();
         let mut properties = BasicProperties::default()
             .with_content_type("application/json".into())
@@ -190,7 +205,7 @@ impl Client {
             properties = properties.with_reply_to(self.reply_to.clone().into());
         }
         let (exchange, key, body) = match who {
-            Who::Roh | Who::Within => {
+            Who::Roh | Who::Within | Who::Echo => {
                 ("bench.exchange", "", json!({"task": "bench.add", "args": [number, 1]}))
             }
             Who::Celery => {
@@ -214,7 +229,7 @@ impl Client {
             body.as_bytes(),
             properties,
         );
-        Ok(sent.await?.await?)
+        Ok(sent.await?)
     }
 
     /// Publishes many, and waits until the broker has them all.
@@ -223,7 +238,7 @@ impl Client {
         const PIPELINED: usize = 200;
         let sent = (0..tasks).map(|number| {
             let wanted = replies || number == 0 || number == tasks - 1;
-            self.ask(who, number, wanted)
+            async move { Any::Ok(self.ask(who, number, wanted).await?.await?) }
         });
         let mut sent = futures_util::stream::iter(sent).buffered(PIPELINED);
         while let Some(confirmed) = sent.next().await {
@@ -283,9 +298,11 @@ async fn round_trips(
     let mut times = Vec::new();
     for number in 0..trips + trips / 10 {
         let began = Instant::now();
-        client.ask(who, number, true).await?;
+        let sent = client.ask(who, number, true).await?;
         client.reply().await?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
+        // The broker may say so only when the task was acked.
+        sent.await?;
     }
     worker.stop()?;
     // The first warm up.
@@ -351,13 +368,13 @@ const WHAT: [(&str, &str); 6] = [
 
 async fn measure(
     stage: &Stage,
-    pair: [Who; 2],
+    all: &[Who],
     extent: Extent,
 ) -> Any<HashMap<(Who, usize), Measured>> {
     let mut client = Client::connect(&stage.rabbit.url()).await?;
     let mut measured: HashMap<(Who, usize), Measured> = HashMap::new();
     for round in 1..=extent.rounds {
-        for who in pair {
+        for who in all.iter().copied() {
             eprintln!("bench: round {round} of {}: {}", extent.rounds, who.name());
             let client = &mut client;
             let with = throughput(stage, client, who, extent.tasks, true).await?;
@@ -372,33 +389,31 @@ async fn measure(
     Ok(measured)
 }
 
-fn show(measured: &HashMap<(Who, usize), Measured>, pair: [Who; 2]) -> Value {
+/// The first of `all` is compared with the second.
+fn show(measured: &HashMap<(Who, usize), Measured>, all: &[Who]) -> Value {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
-    let [ours, other] = pair.map(Who::name);
-    table.set_header(["", "", ours, other, &format!("{ours} / {other}")]);
+    let names = all.iter().map(|who| who.name());
+    let ratio = format!("{} / {}", all[0].name(), all[1].name());
+    let header = ["", ""].into_iter().chain(names).chain([ratio.as_str()]);
+    table.set_header(header);
     let mut json = serde_json::Map::new();
     for (what, (name, unit)) in WHAT.iter().enumerate() {
-        let measured = pair.map(|who| &measured[&(who, what)]);
-        let cell = |of: &Measured| {
+        let (mut row, mut values) = (vec![(*name).to_owned(), (*unit).to_owned()], json!({}));
+        for who in all {
+            let of = &measured[&(*who, what)];
             let sorted = of.sorted();
             let digits = if of.median() < 100.0 { 2 } else { 0 };
             let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-            format!("{:.digits$} ({least:.digits$} to {most:.digits$})", of.median())
-        };
-        let ratio = measured[0].median() / measured[1].median();
-        let cells = measured.map(cell);
-        table.add_row([*name, *unit, &cells[0], &cells[1], &format!("{ratio:.2}")]);
-        let values = |of: &Measured| json!({"median": of.median(), "rounds": of.values});
-        json.insert(
-            (*name).to_owned(),
-            json!({
-                "unit": unit,
-                ours: values(measured[0]),
-                other: values(measured[1]),
-                "ratio": ratio,
-            }),
-        );
+            row.push(format!("{:.digits$} ({least:.digits$} to {most:.digits$})", of.median()));
+            values[who.name()] = json!({"median": of.median(), "rounds": of.values});
+        }
+        let [ours, other] = [all[0], all[1]].map(|who| measured[&(who, what)].median());
+        row.push(format!("{:.2}", ours / other));
+        table.add_row(row);
+        values["unit"] = json!(unit);
+        values["ratio"] = json!(ours / other);
+        json.insert((*name).to_owned(), values);
     }
     println!("{table}");
     json.into()
@@ -429,17 +444,24 @@ fn main() -> Any<()> {
         roh_tests::within::serve(Path::new(config));
         return Ok(());
     }
+    if let [echo, url, queue] = arguments.as_slice()
+        && echo == ECHO
+    {
+        roh_tests::echo::serve(url, queue);
+        return Ok(());
+    }
     let asked_for = |what: &str| arguments.iter().any(|argument| argument == what);
     let extent = if asked_for("quick") { QUICK } else { FULL };
-    let other = if asked_for("wall") { Who::Within } else { Who::Celery };
-    let pair = [Who::Roh, other];
-    let python = if other == Who::Celery { python()? } else { PathBuf::new() };
+    let (all, python) = match asked_for("wall") {
+        true => (vec![Who::Roh, Who::Within], PathBuf::new()),
+        false => (vec![Who::Roh, Who::Celery, Who::Echo], python()?),
+    };
     let json = arguments.iter().skip_while(|argument| *argument != "--json").nth(1);
     let stage = Stage::set(python)?;
     let (cores, before) = (std::thread::available_parallelism()?, load());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = runtime.block_on(measure(&stage, pair, extent))?;
-    let results = show(&measured, pair);
+    let measured = runtime.block_on(measure(&stage, &all, extent))?;
+    let results = show(&measured, &all);
     println!("{cores} cores, load before {before}, after {}; {extent:?}", load());
     if let Some(path) = json {
         let all = json!({"cores": cores, "load_before": before, "results": results});
