@@ -14,7 +14,8 @@ impl Bench {
         let ticker = engine::Ticker::start(&engine, || ())?;
         let warm = Warm::new(image, None);
         let scripts = Arc::new(Scripts::new(1 << 20));
-        Ok(Bench(Shared { warm, scripts, ticker, cores: Cores::new(1, || ()) }))
+        let (cores, crew) = (Cores::new(1, || ()), Crew::new()?.shared());
+        Ok(Bench(Shared { warm, scripts, ticker, cores, crew }))
     }
 
     /// Runs `job` in a new instance, on this thread.
