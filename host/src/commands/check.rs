@@ -7,6 +7,7 @@ use super::{CommandError, Exit, recipe, serve};
 use crate::broker::client::{self, Finding, State};
 use crate::config::{Config, Wall};
 use crate::executor::lockdown::Walls;
+use crate::executor::{self, Executors};
 use crate::management;
 use crate::sandbox::image::Image;
 use crate::telemetry::chain;
@@ -62,7 +63,10 @@ async fn sandbox(config: &Config) -> Vec<(Severity, String)> {
             let mut found = vec![(Severity::Ok, format!("image: {}", image.path.display()))];
             match serve::executors(&config, image).await {
                 Ok(executors) => match executors.walls() {
-                    Some(walls) => found.extend(around(&walls, &required)),
+                    Some(walls) => {
+                        found.push((Severity::Ok, how_many(&executors)));
+                        found.extend(around(&walls, &required));
+                    }
                     None => found.push((Severity::Error, "executors: all have died".into())),
                 },
                 Err(error) => found.push((Severity::Error, chain(&error))),
@@ -76,6 +80,12 @@ async fn sandbox(config: &Config) -> Vec<(Severity, String)> {
         }
         Err(error) => vec![(Severity::Error, format!("image: {}", chain(&error)))],
     }
+}
+
+/// How many executors there are, and what the system has to do with it.
+fn how_many(executors: &Executors) -> String {
+    let (alive, most) = (executors.alive(), executor::most_instances());
+    format!("executors: {alive}, as one can hold {most} instances here (by vm.max_map_count)")
 }
 
 /// Which walls stand around executors, and what would help those that don't.

@@ -52,7 +52,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     let exit = runtime.block_on(async {
         let executors = executors(&config, image).await?;
         if let Some(walls) = executors.walls() {
-            tracing::info!(%walls, "executors started");
+            tracing::info!(count = executors.alive(), %walls, "executors started");
         }
         serve(Arc::new(config), executors, listener).await
     });

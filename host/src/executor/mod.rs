@@ -13,6 +13,6 @@ mod runs;
 mod wire;
 
 pub use child::{main, program};
-pub use pool::{Executors, ExecutorsError, Plan};
+pub use pool::{Executors, ExecutorsError, Plan, most_instances};
 #[cfg(fuzzing)]
 pub use process::fuzz;

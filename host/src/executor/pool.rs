@@ -28,17 +28,41 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// is that kills them, starting others must not take all of the machine.
 const INTERVAL: Duration = Duration::from_millis(200);
 
+/// Mappings of memory that an instance takes up, of as many as the kernel lets a process have: its
+/// memory, its stack, and what guards them. It is five, but for one that grows.
+const MAPS_EACH: u64 = 6;
+
+/// Those that the rest of an executor takes up, and to spare.
+const MAPS_OF_REST: u64 = 2_000;
+
+/// Where the kernel says how many a process may have.
+const MAX_MAP_COUNT: &str = "/proc/sys/vm/max_map_count";
+
+/// Instances that one process has addresses for, each with 4 GiB and what guards them.
+const MOST_BY_ADDRESSES: u32 = 20_000;
+
+/// How many instances one executor can hold, as this system is set up.
+pub fn most_instances() -> u32 {
+    let maps = std::fs::read_to_string(MAX_MAP_COUNT).ok();
+    maps.and_then(|maps| maps.trim().parse().ok()).map_or(MOST_BY_ADDRESSES, most_by_maps)
+}
+
+fn most_by_maps(max_map_count: u64) -> u32 {
+    let most = max_map_count.saturating_sub(MAPS_OF_REST) / MAPS_EACH;
+    u32::try_from(most).unwrap_or(u32::MAX).clamp(1, MOST_BY_ADDRESSES)
+}
+
 /// What a node's executors are to be.
 pub struct Plan {
     /// The program to start, which is this one.
     pub program: PathBuf,
     /// What instances start from.
     pub image: Image,
-    /// Executors that tenants share.
+    /// Executors that tenants share, at least: there are more if so many can't hold all instances.
     pub shared: u32,
     /// Instances at once, over all shared executors.
     pub instances: u32,
-    /// Tenants with an executor of their own, and their instances at once.
+    /// Tenants with executors of their own, as few as can hold them, and their instances at once.
     pub own: BTreeMap<TenantName, u32>,
     /// Of all tenants: they bound what an executor may say.
     pub limits: Vec<Limits>,
@@ -146,15 +170,17 @@ impl Executors {
         });
         let threads = std::thread::available_parallelism().map_err(StartError::Spawn)?.get();
         let threads = u32::try_from(threads).unwrap_or(u32::MAX);
-        let count = shared.max(1);
-        // So much that together they have room for all, and all cores.
-        let (instances, each) = (instances.div_ceil(count), threads.div_ceil(count));
-        let each = Size { instances, threads: each, memory, script_images };
-        let shared = Group::start(&recipe, count, each).await?;
+        let start = async |count: u32, instances: u32| {
+            let count = count.max(instances.div_ceil(most_instances())).max(1);
+            // So much that together they have room for all, and all cores.
+            let (instances, threads) = (instances.div_ceil(count), threads.div_ceil(count));
+            let size = Size { instances, threads, memory, script_images };
+            Group::start(&recipe, count, size).await
+        };
+        let shared = start(shared, instances).await?;
         let mut groups = BTreeMap::new();
         for (tenant, instances) in own {
-            let size = Size { instances, threads, memory, script_images };
-            groups.insert(tenant, Group::start(&recipe, 1, size).await?);
+            groups.insert(tenant, start(1, instances).await?);
         }
         Ok(Executors { shared, own: groups, restarts })
     }
@@ -308,5 +334,19 @@ impl Place {
             }
         });
         Place { process: receiver, keeper }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_holds_what_the_kernel_has_mappings_and_addresses_for() {
+        for (max_map_count, most) in
+            [(65_530, 10_588), (2_006, 1), (0, 1), (1 << 20, 20_000), (u64::MAX, 20_000)]
+        {
+            assert_eq!(most_by_maps(max_map_count), most, "{max_map_count}");
+        }
     }
 }

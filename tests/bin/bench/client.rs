@@ -1,0 +1,159 @@
+//! Publishes tasks and takes their replies, for whoever runs them.
+
+use futures_util::StreamExt;
+use lapin::options::*;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm,
+};
+use serde_json::{Value, json};
+
+use crate::stage::{ASLEEP, LOOPS, Who};
+use crate::{Any, LIMIT};
+
+/// Publications that are on their way at once.
+const PIPELINED: usize = 200;
+
+/// Publishes tasks and takes their replies.
+pub(crate) struct Client {
+    _connection: Connection,
+    channel: Channel,
+    reply_to: String,
+    replies: Consumer,
+}
+
+impl Client {
+    pub(crate) async fn connect(url: &str) -> Any<Client> {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await?;
+        let reply_to = queue.name().to_string();
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let none = FieldTable::default;
+        let replies =
+            channel.basic_consume(queue.name().clone(), "".into(), options, none()).await?;
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(Who::Celery.queue().into(), options, none()).await?;
+        Ok(Client { _connection: connection, channel, reply_to, replies })
+    }
+
+    /// Publishes the task `number`, without waiting for the broker's word on it; a reply comes only
+    /// if it is `wanted`.
+    pub(crate) async fn ask(&self, who: Who, number: usize, wanted: bool) -> Any<PublisherConfirm> {
+        let id = number.to_string();
+        let mut properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(2)
+            .with_correlation_id(id.clone().into());
+        if wanted {
+            properties = properties.with_reply_to(self.reply_to.clone().into());
+        }
+        let (exchange, key, body) = match who.is_celery() {
+            false => ("bench.exchange", "", json!({"task": "bench.add", "args": [number, 1]})),
+            true => {
+                let mut headers = FieldTable::default();
+                for (name, text) in
+                    [("lang", "py"), ("task", "bench.add"), ("id", &id), ("root_id", &id)]
+                {
+                    headers.insert(name.into(), AMQPValue::LongString(text.into()));
+                }
+                headers.insert("ignore_result".into(), AMQPValue::Boolean(!wanted));
+                properties = properties.with_headers(headers).with_content_encoding("utf-8".into());
+                ("", Who::Celery.queue(), json!([[number, 1], {}, {}]))
+            }
+        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let body = body.to_string();
+        let sent = self.channel.basic_publish(
+            exchange.into(),
+            key.into(),
+            options,
+            body.as_bytes(),
+            properties,
+        );
+        Ok(sent.await?)
+    }
+
+    /// Publishes many, and waits until the broker has them all.
+    pub(crate) async fn enqueue(&self, who: Who, tasks: usize, replies: bool) -> Any<()> {
+        let sent = (0..tasks).map(|number| {
+            let wanted = replies || number == 0 || number == tasks - 1;
+            async move { Any::Ok(self.ask(who, number, wanted).await?.await?) }
+        });
+        let mut sent = futures_util::stream::iter(sent).buffered(PIPELINED);
+        while let Some(confirmed) = sent.next().await {
+            confirmed?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is left to do.
+    pub(crate) async fn forget(&self, who: Who) -> Any<()> {
+        self.channel.queue_purge(who.queue().into(), QueuePurgeOptions::default()).await?;
+        Ok(())
+    }
+
+    /// Enqueues so many tasks that sleep until `until`, in seconds since 1970.
+    pub(crate) async fn enqueue_asleep(&self, tasks: usize, until: f64) -> Any<()> {
+        let script = "import time\n\ndef main(number, until):\n    \
+                      time.sleep(max(0, until - time.time()))\n    return number + 1\n";
+        let sent = (0..tasks).map(|number| {
+            let body = json!({"script": script, "args": [number, until]}).to_string();
+            let properties = BasicProperties::default()
+                .with_correlation_id(number.to_string().into())
+                .with_reply_to(self.reply_to.clone().into());
+            async move {
+                let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+                let exchange = format!("{ASLEEP}.exchange").into();
+                let body = body.as_bytes();
+                let sent =
+                    self.channel.basic_publish(exchange, "".into(), options, body, properties);
+                Any::Ok(sent.await?.await?)
+            }
+        });
+        let mut sent = futures_util::stream::iter(sent).buffered(PIPELINED);
+        while let Some(confirmed) = sent.next().await {
+            confirmed?;
+        }
+        Ok(())
+    }
+
+    /// Has the tenant of endless loops start so many of them.
+    pub(crate) async fn start_loops(&self, count: usize) -> Any<()> {
+        let body = json!({"script": "def main():\n    while True:\n        pass\n"}).to_string();
+        for _ in 0..count {
+            let (exchange, properties) = (format!("bench.{LOOPS}"), BasicProperties::default());
+            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+            let body = body.as_bytes();
+            let sent =
+                self.channel.basic_publish(exchange.into(), "".into(), options, body, properties);
+            sent.await?.await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the loops, which whoever ran them no longer does.
+    pub(crate) async fn forget_loops(&self, count: usize) -> Any<()> {
+        let mut forgotten = 0;
+        while forgotten < count {
+            // The broker may not know yet that nobody holds them any more.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            let queue = format!("bench.{LOOPS}");
+            let purged = self.channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+            forgotten += purged.await? as usize;
+        }
+        Ok(())
+    }
+
+    /// The number of the task that was replied to next, if it ended as it should.
+    pub(crate) async fn reply(&mut self) -> Any<usize> {
+        let reply = tokio::time::timeout(LIMIT, self.replies.next()).await?;
+        let reply = reply.ok_or("the connection is gone")??;
+        let id = reply.properties.correlation_id().as_ref().ok_or("a reply to nothing")?;
+        let number: usize = id.as_str().parse()?;
+        let body: Value = serde_json::from_slice(&reply.data)?;
+        if body["result"] == json!(number + 1) { Ok(number) } else { Err(body.to_string().into()) }
+    }
+}

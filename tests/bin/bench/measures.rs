@@ -1,0 +1,229 @@
+//! What is measured: each of these does one round of one contestant.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use roh::config::Limits;
+use roh::executor::{Executors, Plan};
+use roh::outcome::Outcome;
+use roh::sandbox::{Job, NoCalls, ScriptKey};
+use roh_tests::daemon::{image, roh};
+use roh_tests::jobs::job;
+use tokio_util::sync::CancellationToken;
+
+use crate::Any;
+use crate::client::Client;
+use crate::stage::{Stage, Who};
+
+/// Tasks for each second, and CPU time of each in microseconds.
+pub(crate) async fn throughput(
+    stage: &Stage,
+    client: &mut Client,
+    who: Who,
+    tasks: usize,
+    replies: bool,
+) -> Any<(f64, f64)> {
+    client.enqueue(who, tasks, replies).await?;
+    let mut worker = stage.start(who)?;
+    // What it takes to start is not counted.
+    client.reply().await?;
+    let (began, cpu) = (Instant::now(), cpu_seconds(worker.pid()));
+    for _ in 1..if replies { tasks } else { 2 } {
+        client.reply().await?;
+    }
+    let (took, cpu) = (began.elapsed(), cpu_seconds(worker.pid()) - cpu);
+    worker.stop()?;
+    client.forget(who).await?;
+    let counted = (tasks - 1) as f64;
+    Ok((counted / took.as_secs_f64(), cpu / counted * 1e6))
+}
+
+/// Milliseconds from client to client: the median, and 99 of 100 are within.
+pub(crate) async fn round_trips(
+    stage: &Stage,
+    client: &mut Client,
+    who: Who,
+    trips: usize,
+) -> Any<(f64, f64)> {
+    let worker = stage.start(who)?;
+    let times = one_by_one(client, who, trips).await?;
+    worker.stop()?;
+    Ok((within(0.5, times.clone()), within(0.99, times)))
+}
+
+/// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
+/// another tenant has endless loops on more than all cores.
+pub(crate) async fn beside_loops(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {
+    let loops = 2 * std::thread::available_parallelism()?.get();
+    client.start_loops(loops).await?;
+    let worker = stage.start(Who::Roh)?;
+    let times = one_by_one(client, Who::Roh, trips).await?;
+    // It would wait for the loops.
+    drop(worker);
+    client.forget_loops(loops).await?;
+    Ok(within(0.99, times))
+}
+
+/// Milliseconds of each of so many tasks, after some that warm up.
+async fn one_by_one(client: &mut Client, who: Who, trips: usize) -> Any<Vec<f64>> {
+    let mut times = Vec::new();
+    for number in 0..trips + trips / 10 {
+        let began = Instant::now();
+        let sent = client.ask(who, number, true).await?;
+        client.reply().await?;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        // The broker may say so only when the task was acked.
+        sent.await?;
+    }
+    Ok(times.split_off(trips / 10))
+}
+
+/// Milliseconds from the start, with all that can be kept kept, until a task is done that waited;
+/// and mebibytes that it has resident a second later.
+pub(crate) async fn start(stage: &Stage, client: &mut Client, who: Who) -> Any<(f64, f64)> {
+    client.ask(who, 0, true).await?.await?;
+    let began = Instant::now();
+    let mut worker = stage.start(who)?;
+    client.reply().await?;
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let memory = resident(worker.pid()) / f64::from(1 << 20);
+    worker.stop()?;
+    client.forget(who).await?;
+    Ok((took, memory))
+}
+
+/// Microseconds of a trivial task in an executor, from its start to its outcome: the median of so
+/// many, one after the other, of a script that is warm.
+pub(crate) async fn in_executor(tasks: usize) -> Any<f64> {
+    const WARM_UP: usize = 200;
+    let limits = Limits::default();
+    let plan = Plan { program: roh(), script_images: 1 << 20, ..Plan::alone(image(), 1, limits) };
+    let executors = Executors::start(plan).await?;
+    let mut times = Vec::new();
+    for number in 0..WARM_UP + tasks {
+        let job = job("def main(x, y):\n    return x + y\n", &format!("[{number}, 1]"), limits);
+        let job = Job { image: Some(ScriptKey::alone(&job.script)), ..job };
+        let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
+        match report.outcome {
+            Outcome::Succeeded(value) if value.get() == (number + 1).to_string() => {}
+            outcome => return Err(format!("{outcome:?}").into()),
+        }
+        times.push(report.usage.wall.as_secs_f64() * 1e6);
+    }
+    Ok(within(0.5, times.split_off(WARM_UP)))
+}
+
+/// Microseconds of an interpreter's process that does next to nothing: the median of so many, one
+/// after the other.
+pub(crate) fn python_process(stage: &Stage, tasks: usize) -> Any<f64> {
+    let mut times = Vec::new();
+    for _ in 0..tasks {
+        let began = Instant::now();
+        let ran = Command::new(&stage.python)
+            .args(["-I", "-S", "-c", "print(1+1)"])
+            .stdin(Stdio::null())
+            .output()?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+        if ran.stdout != b"2\n" {
+            return Err("python can't add".into());
+        }
+    }
+    Ok(within(0.5, times))
+}
+
+/// Has so many tasks asleep at once in one node, all of which must end well: KiB of memory of each
+/// that nothing else has, and milliseconds of the slowest answer of `/healthz` meanwhile.
+pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> Any<(f64, f64)> {
+    /// Time enough for all to be started, and to look at them.
+    const SLEEP: Duration = Duration::from_secs(60);
+    /// To look at their memory takes a while.
+    const LOOK: Duration = Duration::from_secs(45);
+    let mut daemon = stage.start_large(tasks);
+    let before = private(daemon.pid());
+    let (began, now) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH)?);
+    client.enqueue_asleep(tasks, (now + SLEEP).as_secs_f64()).await?;
+    let mut slowest = Duration::ZERO;
+    while began.elapsed() < LOOK {
+        let asked = Instant::now();
+        if !daemon.is_alive() {
+            return Err("it does not answer".into());
+        }
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let memory = private(daemon.pid()) - before;
+    let all = format!(" {tasks}.0");
+    let metrics = daemon.metrics();
+    let mut lines = metrics.lines().filter(|line| line.starts_with("roh_running_tasks"));
+    if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > SLEEP {
+        return Err("not all of them are asleep at once".into());
+    }
+    for _ in 0..tasks {
+        client.reply().await?;
+    }
+    daemon.sigterm();
+    if daemon.wait(crate::LIMIT).is_none() {
+        return Err("it does not leave".into());
+    }
+    Ok((memory / tasks as f64 / 1024.0, slowest.as_secs_f64() * 1e3))
+}
+
+/// The least value that this share of `values` does not exceed.
+pub(crate) fn within(share: f64, mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share) as usize]
+}
+
+/// A process and all that it started, with the fields of their `/proc/PID/stat` from the third on.
+fn family(pid: u32) -> HashMap<u32, Vec<f64>> {
+    let mut processes = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // It may have ended meanwhile.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, fields)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<f64> =
+            fields.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
+        processes.insert(pid, fields);
+    }
+    let is_ours = |of: &u32| {
+        let mut of = *of;
+        loop {
+            match processes.get(&of) {
+                _ if of == pid => return true,
+                Some(fields) => of = fields[1] as u32,
+                None => return false,
+            }
+        }
+    };
+    let ours: Vec<u32> = processes.keys().copied().filter(is_ours).collect();
+    ours.into_iter().filter_map(|pid| processes.remove_entry(&pid)).collect()
+}
+
+/// CPU time so far of a process and all that it started, children that ended among them.
+fn cpu_seconds(pid: u32) -> f64 {
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    family(pid).values().map(|fields| fields[11..15].iter().sum::<f64>()).sum::<f64>() / ticks
+}
+
+/// Bytes that a process and all that it started have resident; what they share counts for each.
+fn resident(pid: u32) -> f64 {
+    family(pid).values().map(|fields| fields[21]).sum::<f64>() * rustix::param::page_size() as f64
+}
+
+/// Bytes of memory that a process and all that it started have to themselves.
+fn private(pid: u32) -> f64 {
+    let of = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.starts_with("Private_"));
+        let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+        sizes.sum::<f64>() * 1024.0
+    };
+    family(pid).into_keys().map(of).sum()
+}
