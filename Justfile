@@ -84,7 +84,7 @@ fuzz target="all" seconds="10": setup
         cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 
-# Measures ROH beside Celery, on one broker, in turns (5 minutes; `just bench quick`: 1)
+# Measures ROH beside Celery, on one broker, in turns (7 minutes; `just bench quick`: 2)
 bench extent="full": setup build
     {{ target }}/release/roh-bench {{ extent }}
 

@@ -100,7 +100,13 @@ impl Runner for TenantRunner {
             task.envelope.depth,
             &job.limits,
         ));
-        job.image = session.script_key(&job.script).await;
+        // It looks at files, and where they are may not answer. Cancel-safe: it holds nothing.
+        job.image = tokio::select! {
+            biased;
+            key = session.script_key(&job.script) => key,
+            () = stop.cancelled() => None,
+            () = tokio::time::sleep(job.limits.wall) => None,
+        };
         let mut report = self.executors.run(job, session.clone(), stop).await;
         session.finish(&mut report);
         report

@@ -9,9 +9,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
-use std::mem;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use serde::Serialize;
 use tokio::net::unix::pipe;
@@ -79,20 +78,27 @@ pub(super) fn inlet(socket: UnixStream) -> io::Result<Inlet> {
 impl Outlet {
     /// Sends a message, after those that were held back.
     pub(super) fn send(&self, message: &impl Serialize) -> Result<(), Unsent> {
+        let frame = wire::frame(message);
         let mut waiting = self.0.waiting();
-        waiting.push(message)?;
+        waiting.push(frame)?;
         self.0.write(waiting);
         Ok(())
     }
 
     /// Holds a message back, until others are sent or [`Outlet::hand_out`] is called.
     pub(super) fn hold(&self, message: &impl Serialize) -> Result<(), Unsent> {
-        self.0.waiting().push(message)
+        let frame = wire::frame(message);
+        self.0.waiting().push(frame)
     }
 
-    /// Sends what was held back.
+    /// Sends what was held back, unless somebody sends just now, and that with it; or holds back
+    /// more, and hands it out soon. It never waits for them.
     pub(super) fn hand_out(&self) {
-        self.0.write(self.0.waiting());
+        match self.0.waiting.try_lock() {
+            Ok(waiting) => self.0.write(waiting),
+            Err(TryLockError::Poisoned(waiting)) => self.0.write(waiting.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
     }
 
     /// Whether nothing can be sent any more.
@@ -159,14 +165,18 @@ impl Shared {
 }
 
 impl Waiting {
-    fn push(&mut self, message: &impl Serialize) -> Result<(), Unsent> {
+    fn push(&mut self, frame: Vec<u8>) -> Result<(), Unsent> {
         if self.closed {
             return Err(Unsent::Closed);
         }
         if self.ends.len() >= self.most {
             return Err(Unsent::Full);
         }
-        self.bytes = wire::append(message, mem::take(&mut self.bytes));
+        if self.bytes.is_empty() {
+            self.bytes = frame;
+        } else {
+            self.bytes.extend(frame);
+        }
         self.ends.push_back(self.bytes.len());
         Ok(())
     }
@@ -184,7 +194,7 @@ impl Waiting {
         }
         if self.bytes.is_empty() {
             // A long message must not take up its memory for good.
-            self.bytes.shrink_to(wire::BUFFER);
+            self.bytes = Vec::new();
         }
         Ok(())
     }

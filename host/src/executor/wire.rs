@@ -25,7 +25,7 @@ pub(super) const VERSION: u32 = 2;
 const OVERHEAD: u64 = 64 << 10;
 
 /// Room for what is read at once, in bytes, at least.
-pub(super) const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 64 << 10;
 
 /// One run of a job, as the daemon numbers it. No number is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,21 +123,14 @@ pub(super) enum ReadError {
     Breach(#[from] Breach),
 }
 
-/// Adds a message, as a whole frame, to `bytes`.
-pub(super) fn append<M: Serialize>(message: &M, mut bytes: Vec<u8>) -> Vec<u8> {
-    let start = bytes.len();
-    bytes.extend([0; 4]);
-    let mut bytes = postcard::to_extend(message, bytes).expect("plain data in memory");
-    // Above this, reading fails as it would for any frame that is too long.
-    let len = u32::try_from(bytes.len() - start - 4).unwrap_or(u32::MAX);
-    bytes[start..start + 4].copy_from_slice(&len.to_le_bytes());
-    bytes
-}
-
 /// A message as a whole frame.
-#[cfg(any(test, fuzzing))]
 pub(super) fn frame<M: Serialize>(message: &M) -> Vec<u8> {
-    append(message, Vec::new())
+    let frame = postcard::to_extend(message, vec![0; 4]).expect("plain data in memory");
+    let mut frame: Vec<u8> = frame;
+    // Above this, reading fails as it would for any frame that is too long.
+    let len = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+    frame[..4].copy_from_slice(&len.to_le_bytes());
+    frame
 }
 
 /// What came over a socket, to be taken out as messages. It takes up memory for what came,

@@ -158,18 +158,22 @@ impl Drop for Crew {
 
 /// What a thread does next.
 enum Next {
-    Poll(InLine),
+    Poll(Runnable),
     Look,
     Wait,
     End,
 }
 
 impl Shared {
-    /// Whether what the calling thread's future has to say may wait: the next one is new, and
-    /// may be as short, and nothing has waited for long.
+    /// Whether what the calling thread's future has to say may wait: the thread comes to the next
+    /// one, as no other has nothing to do; that is new, and may be as short; and nothing has waited
+    /// for long.
     pub(super) fn may_hold(&self) -> bool {
-        let lately = POSTED.get().is_some_and(|then| then.elapsed() < HOLD);
-        lately && self.line().next.front().is_some_and(|next| next.is_new)
+        let comes_to_a_new_one = || {
+            let line = self.line();
+            line.waiting == 0 && line.next.front().is_some_and(|next| next.is_new)
+        };
+        has_posted_lately() && comes_to_a_new_one()
     }
 
     /// Hands out what is held back, if anything is.
@@ -180,23 +184,17 @@ impl Shared {
     }
 
     fn work(&self) {
-        // Whether there was no word when it last looked.
+        // Whether it has looked for word since it last polled.
         let mut looked = false;
         loop {
             match self.next(looked) {
-                Next::Poll(InLine { runnable, is_new }) => {
+                Next::Poll(runnable) => {
                     looked = false;
-                    let now = Instant::now();
-                    let lately = POSTED.get().is_some_and(|then| now - then < HOLD);
-                    if !(is_new && lately) {
-                        POSTED.set(Some(now));
-                        self.hand_out();
-                        self.take_in();
-                    }
                     // Who waits for the future learns of it from what it drops.
                     let _ = catch_unwind(AssertUnwindSafe(|| runnable.run()));
                 }
                 Next::Look => {
+                    POSTED.set(Some(Instant::now()));
                     self.hand_out();
                     self.take_in();
                     looked = true;
@@ -204,6 +202,7 @@ impl Shared {
                 Next::Wait => {
                     let woken = self.bell.wait();
                     POSTED.set(Some(Instant::now()));
+                    looked = matches!(woken, Woken::ToListen { .. });
                     let mut line = self.line();
                     line.waiting -= 1;
                     line.rung = false;
@@ -234,7 +233,8 @@ impl Shared {
         }
     }
 
-    /// What to do next, where one that has `looked` for word need not do so before it waits.
+    /// What to do next, where one that has `looked` for word need not do so again. In this order:
+    /// what is put in line while it looks rings for nobody, as it comes to it itself.
     fn next(&self, looked: bool) -> Next {
         let mut line = self.line();
         if line.closed {
@@ -242,10 +242,11 @@ impl Shared {
             self.bell.ring();
             return Next::End;
         }
-        let Some(next) = line.next.pop_front() else {
-            if !looked {
-                return Next::Look;
-            }
+        let goes_on = line.next.front().is_some_and(|next| next.is_new) && has_posted_lately();
+        if !looked && !goes_on {
+            return Next::Look;
+        }
+        let Some(InLine { runnable, .. }) = line.next.pop_front() else {
             line.waiting += 1;
             return Next::Wait;
         };
@@ -254,7 +255,7 @@ impl Shared {
         if ring {
             self.bell.ring();
         }
-        Next::Poll(next)
+        Next::Poll(runnable)
     }
 
     /// Puts a future in line that is to be polled.
@@ -266,8 +267,8 @@ impl Shared {
             return drop(next);
         }
         line.next.push_back(next);
-        // One of the crew comes to it itself: what puts another in line in the middle of a poll
-        // does so as its slice ends, and all others are busy then.
+        // One of the crew comes to it itself, and soon: what puts another in line does so as its
+        // slice ends, or after a top level, or looks for word.
         let is_ours = OF.get() == ptr::from_ref(self) && line.next.len() == 1;
         let ring = !is_ours && line.calls_for_another();
         drop(line);
@@ -280,6 +281,11 @@ impl Shared {
         // Nothing panics while it holds the lock.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the calling thread has handed out word and looked for it within the last moment.
+fn has_posted_lately() -> bool {
+    POSTED.get().is_some_and(|then| then.elapsed() < HOLD)
 }
 
 fn take_in_once(take_in: &mut TakeIn) -> bool {

@@ -51,7 +51,7 @@ struct Extent {
 }
 
 const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
-const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 10_000 };
+const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
 struct Row {

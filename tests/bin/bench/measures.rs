@@ -138,16 +138,15 @@ pub(crate) fn python_process(stage: &Stage, tasks: usize) -> Any<f64> {
 /// Has so many tasks asleep at once in one node, all of which must end well: KiB of memory of each
 /// that nothing else has, and milliseconds of the slowest answer of `/healthz` meanwhile.
 pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> Any<(f64, f64)> {
-    /// Time enough for all to be started, and to look at them.
-    const SLEEP: Duration = Duration::from_secs(60);
-    /// To look at their memory takes a while.
-    const LOOK: Duration = Duration::from_secs(45);
+    // Time enough for all to be started, and to look at their memory, which takes a while.
+    let start = Duration::from_secs(10) + tasks as u32 * Duration::from_millis(3);
+    let sleep = start + Duration::from_secs(5) + tasks as u32 * Duration::from_millis(1);
     let mut daemon = stage.start_large(tasks);
     let before = private(daemon.pid());
     let (began, now) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH)?);
-    client.enqueue_asleep(tasks, (now + SLEEP).as_secs_f64()).await?;
+    client.enqueue_asleep(tasks, (now + sleep).as_secs_f64()).await?;
     let mut slowest = Duration::ZERO;
-    while began.elapsed() < LOOK {
+    while began.elapsed() < start {
         let asked = Instant::now();
         if !daemon.is_alive() {
             return Err("it does not answer".into());
@@ -159,7 +158,7 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
     let all = format!(" {tasks}.0");
     let metrics = daemon.metrics();
     let mut lines = metrics.lines().filter(|line| line.starts_with("roh_running_tasks"));
-    if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > SLEEP {
+    if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > sleep {
         return Err("not all of them are asleep at once".into());
     }
     for _ in 0..tasks {

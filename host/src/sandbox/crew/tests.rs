@@ -173,7 +173,10 @@ async fn what_is_held_back_is_handed_out() {
     let (sender, mut out) = tokio::sync::mpsc::unbounded_channel();
     let hand_out = {
         let (held, sender) = (held.clone(), sender.clone());
-        move || sender.send(mem::take(&mut *held.lock().expect("no panic"))).expect("a test")
+        move || {
+            // It is called once more at the end.
+            let _ = sender.send(mem::take(&mut *held.lock().expect("no panic")));
+        }
     };
     crew.listen(theirs.into(), || false, hand_out).expect("a socket");
     assert!(!crew.shared().may_hold(), "this thread is none of the crew");
@@ -211,6 +214,24 @@ async fn nobody_holds_back_what_it_has_to_say_before_one_that_may_take_long() {
     crew.spawn(async move { sender.send(shared.may_hold()).expect("somebody waits") });
     go.send(()).expect("it waits");
     assert!(!may.await.expect("a thread"), "the one that yielded is next");
+}
+
+/// What comes just as a thread goes on with a long future is left to those that have nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn word_does_not_wait_for_who_took_it_in() {
+    let crew = Arc::new(crew(2));
+    let socket = Arc::new(echoes(&crew));
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    for _ in 0..2000 {
+        let (socket, (sender, over)) = (socket.clone(), oneshot::channel());
+        crew.spawn(async move {
+            { &*socket }.write_all(&[1]).expect("somebody reads");
+            tokio::task::yield_now().await;
+            // It blocks its thread until another has run what came.
+            sender.send({ &*socket }.read_exact(&mut [0])).expect("somebody waits");
+        });
+        over.await.expect("a thread").expect("it comes back meanwhile");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
