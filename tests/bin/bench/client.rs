@@ -20,6 +20,9 @@ pub(crate) struct Client {
     channel: Channel,
     reply_to: String,
     replies: Consumer,
+    /// What is measured now, as ids begin: a task that a contestant had not acked as it left runs
+    /// once more, and its reply counts for nothing.
+    run: u32,
 }
 
 impl Client {
@@ -36,13 +39,13 @@ impl Client {
             channel.basic_consume(queue.name().clone(), "".into(), options, none()).await?;
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(Who::Celery.queue().into(), options, none()).await?;
-        Ok(Client { _connection: connection, channel, reply_to, replies })
+        Ok(Client { _connection: connection, channel, reply_to, replies, run: 0 })
     }
 
     /// Publishes the task `number`, without waiting for the broker's word on it; a reply comes only
     /// if it is `wanted`.
     pub(crate) async fn ask(&self, who: Who, number: usize, wanted: bool) -> Any<PublisherConfirm> {
-        let id = number.to_string();
+        let id = format!("{}-{number}", self.run);
         let mut properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(2)
@@ -90,8 +93,9 @@ impl Client {
     }
 
     /// Removes what is left to do.
-    pub(crate) async fn forget(&self, who: Who) -> Any<()> {
+    pub(crate) async fn forget(&mut self, who: Who) -> Any<()> {
         self.channel.queue_purge(who.queue().into(), QueuePurgeOptions::default()).await?;
+        self.run += 1;
         Ok(())
     }
 
@@ -102,7 +106,7 @@ impl Client {
         let sent = (0..tasks).map(|number| {
             let body = json!({"script": script, "args": [number, until]}).to_string();
             let properties = BasicProperties::default()
-                .with_correlation_id(number.to_string().into())
+                .with_correlation_id(format!("{}-{number}", self.run).into())
                 .with_reply_to(self.reply_to.clone().into());
             async move {
                 let options = BasicPublishOptions { mandatory: true, ..Default::default() };
@@ -149,10 +153,16 @@ impl Client {
 
     /// The number of the task that was replied to next, if it ended as it should.
     pub(crate) async fn reply(&mut self) -> Any<usize> {
-        let reply = tokio::time::timeout(LIMIT, self.replies.next()).await?;
-        let reply = reply.ok_or("the connection is gone")??;
-        let id = reply.properties.correlation_id().as_ref().ok_or("a reply to nothing")?;
-        let number: usize = id.as_str().parse()?;
+        let (reply, number): (_, usize) = loop {
+            let reply = tokio::time::timeout(LIMIT, self.replies.next()).await?;
+            let reply = reply.ok_or("the connection is gone")??;
+            let id = reply.properties.correlation_id().as_ref().ok_or("a reply to nothing")?;
+            let (run, number) = id.as_str().split_once('-').ok_or("a reply to somebody else")?;
+            if run == self.run.to_string() {
+                let number = number.parse()?;
+                break (reply, number);
+            }
+        };
         let body: Value = serde_json::from_slice(&reply.data)?;
         if body["result"] == json!(number + 1) { Ok(number) } else { Err(body.to_string().into()) }
     }

@@ -137,8 +137,10 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
             };
             match who {
                 Who::Forking => {
+                    let start = measures::start(stage, client, who).await?;
                     let (tasks, _) =
-                        measures::throughput(stage, client, who, extent.forks, true).await?;
+                        measures::throughput(stage, client, who, extent.forks, true, &start)
+                            .await?;
                     results.add(who, WITH[0], tasks);
                     continue;
                 }
@@ -148,11 +150,13 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 }
                 _ => {}
             }
-            add(WITH, measures::throughput(stage, client, who, extent.tasks, true).await?);
-            add(WITHOUT, measures::throughput(stage, client, who, extent.tasks, false).await?);
+            let (start, tasks) = (measures::start(stage, client, who).await?, extent.tasks);
+            add(WITH, measures::throughput(stage, client, who, tasks, true, &start).await?);
+            add(WITHOUT, measures::throughput(stage, client, who, tasks, false, &start).await?);
             add(TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
             if who != Who::Echo {
-                add(START, measures::start(stage, client, who).await?);
+                let memory = start.memory / f64::from(1 << 20);
+                add(START, (start.took.as_secs_f64() * 1e3, memory));
             }
             if who == Who::Roh {
                 let p99 = measures::beside_loops(stage, client, extent.trips).await?;
