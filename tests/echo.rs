@@ -7,6 +7,8 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 
+use crate::jobs::runtime;
+
 /// Deliveries that it may hold.
 const PREFETCH: u16 = 80;
 
@@ -15,12 +17,7 @@ const PREFETCH: u16 = 80;
 /// # Panics
 /// The connection fails.
 pub fn serve(url: &str, queue: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("threads");
-    runtime.block_on(async {
+    runtime().block_on(async {
         let connection = Connection::connect(url, ConnectionProperties::default());
         let connection = connection.await.expect("a broker");
         let channel = connection.create_channel().await.expect("a channel");

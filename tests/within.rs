@@ -12,10 +12,10 @@ use roh::outcome::Report;
 use roh::sandbox::{Capacity, Job, Sandbox};
 use roh::task::Task;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::sandbox;
+use crate::jobs::{run_with, runtime, sandbox};
 
 /// Runs tasks as a daemon does, but for the executors.
 struct Within {
@@ -33,11 +33,7 @@ impl Runner for Within {
         let session = self.grants.session(tenant, &envelope.id, envelope.depth, &job.limits);
         let session = Arc::new(session);
         job.image = session.script_key(&job.script).await;
-        let (sender, report) = oneshot::channel();
-        self.sandbox.spawn(job, session.clone(), stop, |report, _| {
-            let _ = sender.send(report);
-        });
-        let mut report = report.await.expect("every job has a report");
+        let mut report = run_with(&self.sandbox, job, session.clone(), stop).await;
         session.finish(&mut report);
         report
     }
@@ -48,13 +44,8 @@ impl Runner for Within {
 /// # Panics
 /// It can't.
 pub fn serve(config: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("threads");
     let config = Arc::new(Config::load(config).expect("a configuration"));
-    runtime.block_on(async {
+    runtime().block_on(async {
         let mut told = signal(SignalKind::terminate()).expect("signals");
         let count = |number: usize| u32::try_from(number).expect("a few");
         let sandbox = sandbox(Capacity {

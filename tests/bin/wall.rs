@@ -12,7 +12,7 @@ use roh::executor::{Executors, Plan};
 use roh::outcome::{Outcome, Report};
 use roh::sandbox::{Capacity, Job, NoCalls, Sandbox, ScriptKey};
 use roh_tests::daemon::{image, roh};
-use roh_tests::jobs::{job, run_in, sandbox};
+use roh_tests::jobs::{job, run_in, runtime, sandbox};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -87,12 +87,7 @@ fn median(mut of: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("threads");
-    runtime.block_on(async {
+    runtime().block_on(async {
         let limits = Limits::default();
         let threads = std::thread::available_parallelism().expect("a number").get();
         let threads = u32::try_from(threads).expect("a few");

@@ -272,8 +272,8 @@ impl Sandbox {
 
     /// Has `take_in` called by one of its threads when something has come over `socket`, which
     /// must not block, or when the other end was closed; and then again for as long as it says
-    /// that there may be more: it is to read until there is not, or until the socket has less than it
-    /// has room for. It must not panic. Once only.
+    /// that there may be more: it is to read until there is not, or until the socket has less than
+    /// it has room for. It must not panic. Once only.
     ///
     /// Has `hand_out` called soon after a run ended of which it said [`Tell::Soon`].
     pub fn listen(

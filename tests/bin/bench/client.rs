@@ -45,7 +45,7 @@ impl Client {
     /// Publishes the task `number`, without waiting for the broker's word on it; a reply comes only
     /// if it is `wanted`.
     pub(crate) async fn ask(&self, who: Who, number: usize, wanted: bool) -> Any<PublisherConfirm> {
-        let id = format!("{}-{number}", self.run);
+        let id = self.id(number);
         let mut properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(2)
@@ -67,6 +67,21 @@ impl Client {
                 ("", Who::Celery.queue(), json!([[number, 1], {}, {}]))
             }
         };
+        self.publish(exchange, key, &body, properties).await
+    }
+
+    /// The id of a task of what is measured now.
+    fn id(&self, number: usize) -> String {
+        format!("{}-{number}", self.run)
+    }
+
+    async fn publish(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &Value,
+        properties: BasicProperties,
+    ) -> Any<PublisherConfirm> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let body = body.to_string();
         let sent = self.channel.basic_publish(
@@ -81,15 +96,8 @@ impl Client {
 
     /// Publishes many, and waits until the broker has them all.
     pub(crate) async fn enqueue(&self, who: Who, tasks: usize, replies: bool) -> Any<()> {
-        let sent = (0..tasks).map(|number| {
-            let wanted = replies || number == 0 || number == tasks - 1;
-            async move { Any::Ok(self.ask(who, number, wanted).await?.await?) }
-        });
-        let mut sent = futures_util::stream::iter(sent).buffered(PIPELINED);
-        while let Some(confirmed) = sent.next().await {
-            confirmed?;
-        }
-        Ok(())
+        let wanted = |number| replies || number == 0 || number == tasks - 1;
+        all((0..tasks).map(|number| self.ask(who, number, wanted(number)))).await
     }
 
     /// Removes what is left to do.
@@ -103,39 +111,22 @@ impl Client {
     pub(crate) async fn enqueue_asleep(&self, tasks: usize, until: f64) -> Any<()> {
         let script = "import time\n\ndef main(number, until):\n    \
                       time.sleep(max(0, until - time.time()))\n    return number + 1\n";
-        let sent = (0..tasks).map(|number| {
-            let body = json!({"script": script, "args": [number, until]}).to_string();
+        all((0..tasks).map(async |number| {
+            let body = json!({"script": script, "args": [number, until]});
             let properties = BasicProperties::default()
-                .with_correlation_id(format!("{}-{number}", self.run).into())
+                .with_correlation_id(self.id(number).into())
                 .with_reply_to(self.reply_to.clone().into());
-            async move {
-                let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-                let exchange = format!("{ASLEEP}.exchange").into();
-                let body = body.as_bytes();
-                let sent =
-                    self.channel.basic_publish(exchange, "".into(), options, body, properties);
-                Any::Ok(sent.await?.await?)
-            }
-        });
-        let mut sent = futures_util::stream::iter(sent).buffered(PIPELINED);
-        while let Some(confirmed) = sent.next().await {
-            confirmed?;
-        }
-        Ok(())
+            self.publish(&format!("{ASLEEP}.exchange"), "", &body, properties).await
+        }))
+        .await
     }
 
     /// Has the tenant of endless loops start so many of them.
     pub(crate) async fn start_loops(&self, count: usize) -> Any<()> {
-        let body = json!({"script": "def main():\n    while True:\n        pass\n"}).to_string();
-        for _ in 0..count {
-            let (exchange, properties) = (format!("bench.{LOOPS}"), BasicProperties::default());
-            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let body = body.as_bytes();
-            let sent =
-                self.channel.basic_publish(exchange.into(), "".into(), options, body, properties);
-            sent.await?.await?;
-        }
-        Ok(())
+        let body = json!({"script": "def main():\n    while True:\n        pass\n"});
+        let exchange = format!("bench.{LOOPS}");
+        all((0..count).map(|_| self.publish(&exchange, "", &body, BasicProperties::default())))
+            .await
     }
 
     /// Removes the loops, which whoever ran them no longer does.
@@ -166,4 +157,14 @@ impl Client {
         let body: Value = serde_json::from_slice(&reply.data)?;
         if body["result"] == json!(number + 1) { Ok(number) } else { Err(body.to_string().into()) }
     }
+}
+
+/// Waits until the broker has all that is `sent`, many of it at once.
+async fn all(sent: impl Iterator<Item = impl Future<Output = Any<PublisherConfirm>>>) -> Any<()> {
+    let confirmed = sent.map(async |sent| Any::Ok(sent.await?.await?));
+    let mut confirmed = futures_util::stream::iter(confirmed).buffered(PIPELINED);
+    while let Some(confirmed) = confirmed.next().await {
+        confirmed?;
+    }
+    Ok(())
 }
