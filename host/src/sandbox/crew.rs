@@ -26,9 +26,9 @@ pub(super) use self::lookout::Lookout;
 use super::threads;
 
 /// For how long a thread goes on with short tasks before it hands out what they have to say, and
-/// looks for word. It adds to the way of a task, and should be little beside what that takes in
-/// all.
-const HOLD: Duration = Duration::from_micros(100);
+/// looks for word: ten tasks or so. It adds to the way of a task, and should be little beside what
+/// one waits where there are always more.
+const HOLD: Duration = Duration::from_micros(500);
 
 /// The threads, until this is dropped.
 pub(super) struct Crew(Arc<Shared>);

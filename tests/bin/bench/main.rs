@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 use self::client::Client;
 use self::stage::{Stage, Who};
 
+const USAGE: &str = "usage: roh-bench [full | quick | wall [quick]] [--json FILE]";
+
 /// After this long without a reply something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,8 @@ struct Extent {
 }
 
 const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
+/// It is small differences that count, and one round differs from the next by more.
+const WALL: Extent = Extent { rounds: 15, ..FULL };
 const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
@@ -221,9 +225,25 @@ fn main() -> Any<()> {
         }
         _ => {}
     }
-    let extent = if words.contains(&"quick") { QUICK } else { FULL };
-    let json = words.iter().skip_while(|word| **word != "--json").nth(1);
-    let (all, python) = if words.contains(&"wall") {
+    let (json, words) = match words.as_slice() {
+        [words @ .., "--json", file] => (Some(*file), words),
+        words => (None, words),
+    };
+    let (extent, is_wall) = match words {
+        [] | ["full"] => (FULL, false),
+        ["quick"] => (QUICK, false),
+        ["wall"] => (WALL, true),
+        ["wall", "quick"] => (QUICK, true),
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            return Ok(());
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            std::process::exit(2);
+        }
+    };
+    let (all, python) = if is_wall {
         (vec![Who::Roh, Who::Within], PathBuf::new())
     } else {
         (vec![Who::Roh, Who::Celery, Who::Echo, Who::Forking, Who::Python], python()?)
