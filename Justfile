@@ -84,11 +84,15 @@ fuzz target="all" seconds="10": setup
         cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 
-# Measures ROH beside Celery, on one broker, in turns (7 minutes; `just bench quick`: 2)
+# Measures ROH beside Celery, as work grows, and at computing; writes docs/benchmarks.json and plots (20 minutes; `just bench quick` only prints: 2)
 bench extent="full": setup build
-    {{ target }}/release/roh-bench {{ extent }}
+    {{ target }}/release/roh-bench {{ extent }} {{ if extent == "full" { "--to docs" } else { "" } }}
 
-# Measures what the second wall adds to a task, through a node and by itself (3 minutes)
+# Measures the parts of a task's way by themselves, and says what changed since the last time (2 minutes)
+bench-parts: setup build
+    cargo bench --locked -p roh-tests --bench parts
+
+# Measures what the second wall adds to a task, through a node and by itself (5 minutes)
 bench-wall: setup build
     {{ target }}/release/roh-bench wall
     {{ target }}/release/roh-bench-wall

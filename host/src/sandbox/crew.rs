@@ -26,8 +26,8 @@ pub(super) use self::lookout::Lookout;
 use super::threads;
 
 /// For how long a thread goes on with short tasks before it hands out what they have to say, and
-/// looks for word: ten tasks or so. It adds to the way of a task, and should be little beside what
-/// one waits where there are always more.
+/// looks for word: ten of them or so. It is little beside a slice, for which one that comes may
+/// have to wait as well.
 const HOLD: Duration = Duration::from_micros(500);
 
 /// The threads, until this is dropped.

@@ -75,7 +75,8 @@ impl Client {
         format!("{}-{number}", self.run)
     }
 
-    async fn publish(
+    /// Publishes a message, without waiting for the broker's word on it.
+    pub(crate) async fn publish(
         &self,
         exchange: &str,
         key: &str,
@@ -102,8 +103,43 @@ impl Client {
 
     /// Removes what is left to do.
     pub(crate) async fn forget(&mut self, who: Who) -> Any<()> {
-        self.channel.queue_purge(who.queue().into(), QueuePurgeOptions::default()).await?;
+        self.purge(who.queue()).await?;
+        self.next_run();
+        Ok(())
+    }
+
+    /// Removes what waits in a queue; how many those were.
+    pub(crate) async fn purge(&self, queue: &str) -> Any<usize> {
+        let purged = self.channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+        Ok(purged.await? as usize)
+    }
+
+    /// What is measured from now on is something else.
+    pub(crate) fn next_run(&mut self) {
         self.run += 1;
+    }
+
+    /// Publishes tasks, each with its exchange, and waits until the broker has them all. Each is
+    /// to return its place among them and 1.
+    pub(crate) async fn enqueue_all(
+        &self,
+        tasks: impl Iterator<Item = (String, Value)>,
+    ) -> Any<()> {
+        all(tasks.enumerate().map(async |(number, (exchange, body))| {
+            let properties = BasicProperties::default()
+                .with_delivery_mode(2)
+                .with_correlation_id(self.id(number).into())
+                .with_reply_to(self.reply_to.clone().into());
+            self.publish(&exchange, "", &body, properties).await
+        }))
+        .await
+    }
+
+    /// Waits for so many replies.
+    pub(crate) async fn replies(&mut self, count: usize) -> Any<()> {
+        for _ in 0..count {
+            self.reply().await?;
+        }
         Ok(())
     }
 
@@ -111,20 +147,14 @@ impl Client {
     pub(crate) async fn enqueue_asleep(&self, tasks: usize, until: f64) -> Any<()> {
         let script = "import time\n\ndef main(number, until):\n    \
                       time.sleep(max(0, until - time.time()))\n    return number + 1\n";
-        all((0..tasks).map(async |number| {
-            let body = json!({"script": script, "args": [number, until]});
-            let properties = BasicProperties::default()
-                .with_correlation_id(self.id(number).into())
-                .with_reply_to(self.reply_to.clone().into());
-            self.publish(&format!("{ASLEEP}.exchange"), "", &body, properties).await
-        }))
-        .await
+        let exchange = format!("{ASLEEP}.exchange");
+        let task = |number| (exchange.clone(), json!({"script": script, "args": [number, until]}));
+        self.enqueue_all((0..tasks).map(task)).await
     }
 
-    /// Has the tenant of endless loops start so many of them.
-    pub(crate) async fn start_loops(&self, count: usize) -> Any<()> {
-        let body = json!({"script": "def main():\n    while True:\n        pass\n"});
-        let exchange = format!("bench.{LOOPS}");
+    /// Enqueues as many tasks of the other tenant.
+    pub(crate) async fn enqueue_beside(&self, script: &str, count: usize) -> Any<()> {
+        let (body, exchange) = (json!({"script": script}), format!("bench.{LOOPS}"));
         all((0..count).map(|_| self.publish(&exchange, "", &body, BasicProperties::default())))
             .await
     }
@@ -135,9 +165,7 @@ impl Client {
         while forgotten < count {
             // The broker may not know yet that nobody holds them any more.
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            let queue = format!("bench.{LOOPS}");
-            let purged = self.channel.queue_purge(queue.into(), QueuePurgeOptions::default());
-            forgotten += purged.await? as usize;
+            forgotten += self.purge(&format!("bench.{LOOPS}")).await?;
         }
         Ok(())
     }

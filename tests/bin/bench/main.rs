@@ -1,7 +1,10 @@
 //! Measures ROH beside Celery, in turns, on one broker: how many trivial tasks a second, what
 //! each costs in CPU time, how long one takes from client to client, and what a start takes. Prints
-//! medians, and the least and the most of all rounds; `--json FILE` writes them down. `quick` does
-//! less.
+//! medians, and the least and the most of all rounds; then what Python takes that computes, and what
+//! a task costs as work grows. `full --to FOLDER` writes all of it down there, with plots. `quick`
+//! does less; the others are parts.
+//!
+//! Beside ROH's medians stands what they are of those recorded in `docs`, if there are any.
 //!
 //! All take the same tasks from the same client, which is none of theirs. Celery's are not kept
 //! apart from each other in any way, so what can be had with a process for each task stands beside,
@@ -10,8 +13,12 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
 
+mod baseline;
 mod client;
+mod cpu;
+mod growth;
 mod measures;
+mod plots;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -24,10 +31,18 @@ use std::time::Duration;
 use roh_tests::process::workspace;
 use serde_json::{Value, json};
 
+use self::baseline::Baseline;
 use self::client::Client;
+use self::measures::{RATE, median};
 use self::stage::{Stage, Who};
 
-const USAGE: &str = "usage: roh-bench [full | quick | wall [quick]] [--json FILE]";
+const USAGE: &str = "usage: roh-bench [full [--to FOLDER] | quick | cpu | growth | wall [quick]]";
+
+/// The file that results are written to.
+const RECORD: &str = "benchmarks.json";
+
+/// Each has many points, and tells of what differs by much.
+const GROWTH_ROUNDS: usize = 3;
 
 /// After this long without a reply something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -43,6 +58,7 @@ type Any<T> = Result<T, Box<dyn Error>>;
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
+    name: &'static str,
     rounds: usize,
     tasks: usize,
     /// Tasks with a process for each.
@@ -52,10 +68,12 @@ struct Extent {
     asleep: usize,
 }
 
-const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
+const FULL: Extent =
+    Extent { name: "full", rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
 /// It is small differences that count, and one round differs from the next by more.
-const WALL: Extent = Extent { rounds: 15, ..FULL };
-const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
+const WALL: Extent = Extent { name: "wall", rounds: 15, ..FULL };
+const QUICK: Extent =
+    Extent { name: "quick", rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
 struct Row {
@@ -77,15 +95,20 @@ impl Results {
         rows[found].of.entry(who).or_default().push(value);
     }
 
-    /// Prints them, `ours` compared with `other` and the rest beside.
-    fn show(&self, ours: Who, other: Who) -> Value {
+    fn median(&self, (name, _): (&str, &str), who: Who) -> Option<f64> {
+        let row = self.0.iter().find(|row| row.name == name)?;
+        row.of.get(&who).map(|rounds| median(rounds))
+    }
+
+    /// Prints them, `ours` compared with `other` and with what was `recorded`, the rest beside.
+    fn show(&self, ours: Who, other: Who, recorded: Option<&Baseline>) -> Value {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
         let ratio = format!("{} / {}", ours.name(), other.name());
-        table.set_header(["", "", ours.name(), other.name(), &ratio, "beside"]);
+        table.set_header(["", "", ours.name(), other.name(), &ratio, "/ recorded", "beside"]);
+        let calibration = self.median(ALONE, Who::Python);
         let mut json = serde_json::Map::new();
         for Row { name, unit, of } in &self.0 {
-            let median = |values: &Vec<f64>| measures::within(0.5, values.clone());
             let cell = |values: &Vec<f64>| {
                 let digits = if median(values) < 100.0 { 2 } else { 0 };
                 let (least, most) =
@@ -94,6 +117,9 @@ impl Results {
             };
             let cell_of = |who| of.get(&who).map(cell).unwrap_or_default();
             let ratio = of.get(&ours).zip(of.get(&other)).map(|(a, b)| median(a) / median(b));
+            let worse = recorded.and_then(|recorded| {
+                recorded.row((name, unit), median(of.get(&ours)?), calibration?)
+            });
             let beside = of.iter().filter(|(who, _)| ![ours, other].contains(who));
             let beside = beside.map(|(who, values)| format!("{} {}", who.name(), cell(values)));
             table.add_row([
@@ -102,6 +128,7 @@ impl Results {
                 cell_of(ours),
                 cell_of(other),
                 ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+                worse.map(|worse| format!("{worse:.2}")).unwrap_or_default(),
                 beside.collect::<Vec<_>>().join("; "),
             ]);
             let rounds = of.iter().map(|(who, rounds)| {
@@ -117,12 +144,13 @@ impl Results {
     }
 }
 
-const WITH: [(&str, &str); 2] = [("tasks with replies", "tasks/s"), ("CPU time of each", "µs")];
+const WITH: [(&str, &str); 2] = [("tasks with replies", RATE), ("CPU time of each", "µs")];
 const WITHOUT: [(&str, &str); 2] =
-    [("tasks without replies", "tasks/s"), ("CPU time of each of those", "µs")];
+    [("tasks without replies", RATE), ("CPU time of each of those", "µs")];
 const TRIPS: [(&str, &str); 2] = [("round trip, median", "ms"), ("round trip, p99", "ms")];
 const START: [(&str, &str); 2] =
     [("start to first task done", "ms"), ("resident memory, idle", "MiB")];
+const SHORT: (&str, &str) = ("round trip beside short tasks, p99", "ms");
 const LOOPS: (&str, &str) = ("round trip beside endless loops, p99", "ms");
 const ALONE: (&str, &str) = ("a task by itself, without a broker", "µs");
 
@@ -163,6 +191,8 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 add(START, (start.took.as_secs_f64() * 1e3, memory));
             }
             if who == Who::Roh {
+                let p99 = measures::beside_short(stage, client, extent.trips).await?;
+                results.add(who, SHORT, p99);
                 let p99 = measures::beside_loops(stage, client, extent.trips).await?;
                 results.add(who, LOOPS, p99);
                 results.add(who, ALONE, measures::in_executor(extent.tasks).await?);
@@ -211,6 +241,12 @@ fn python() -> Any<PathBuf> {
     Ok(Path::new(String::from_utf8(setup.stdout)?.trim()).to_owned())
 }
 
+/// Of a Python; of none, nothing.
+fn version(python: &Path) -> String {
+    let ran = Command::new(python).arg("--version").stdin(Stdio::null()).output();
+    ran.map(|ran| String::from_utf8_lossy(&ran.stdout).trim().to_owned()).unwrap_or_default()
+}
+
 fn main() -> Any<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -225,15 +261,14 @@ fn main() -> Any<()> {
         }
         _ => {}
     }
-    let (json, words) = match words.as_slice() {
-        [words @ .., "--json", file] => (Some(*file), words),
+    let (folder, words) = match words.as_slice() {
+        ["full", "--to", folder] => (Some(Path::new(*folder)), &words[..1]),
         words => (None, words),
     };
-    let (extent, is_wall) = match words {
-        [] | ["full"] => (FULL, false),
-        ["quick"] => (QUICK, false),
-        ["wall"] => (WALL, true),
-        ["wall", "quick"] => (QUICK, true),
+    let extent = match words {
+        [] | ["full" | "cpu" | "growth"] => FULL,
+        ["quick"] | ["wall", "quick"] => QUICK,
+        ["wall"] => WALL,
         ["-h" | "--help"] => {
             println!("{USAGE}");
             return Ok(());
@@ -243,20 +278,46 @@ fn main() -> Any<()> {
             std::process::exit(2);
         }
     };
-    let (all, python) = if is_wall {
-        (vec![Who::Roh, Who::Within], PathBuf::new())
-    } else {
-        (vec![Who::Roh, Who::Celery, Who::Echo, Who::Forking, Who::Python], python()?)
+    let part = |name: &str| matches!(words, [] | ["full"]) || words == [name];
+    let all: &[Who] = match words {
+        ["wall", ..] => &[Who::Roh, Who::Within],
+        ["cpu" | "growth"] => &[],
+        _ => &[Who::Roh, Who::Celery, Who::Echo, Who::Forking, Who::Python],
     };
-    let stage = Stage::set(python)?;
-    let (machine, before) = (machine(), load());
+    let python = if all.contains(&Who::Celery) || part("cpu") { python()? } else { PathBuf::new() };
+    let (version, machine, before) = (version(&python), machine(), load());
+    let recorded = Baseline::read(&version)?;
+    let recorded = recorded.as_ref();
+    let mut json = json!({
+        "extent": extent.name, "machine": machine, "python": version, "load": {"before": before},
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let results = runtime.block_on(measure(&stage, &all, extent))?;
-    let results = results.show(all[0], all[1]);
-    println!("{machine}, load before {before}, after {}; {extent:?}", load());
-    if let Some(path) = json {
-        let all = json!({"machine": machine, "load_before": before, "results": results});
-        fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
+    let (mut results, mut curves) = (Results::default(), Vec::new());
+    if part("cpu") {
+        json["python_that_computes"] =
+            runtime.block_on(cpu::measure(&python, extent.rounds, recorded))?;
+    }
+    if words != ["cpu"] {
+        let stage = Stage::set(python)?;
+        if let [ours, other, ..] = all {
+            results = runtime.block_on(measure(&stage, all, extent))?;
+            json["results"] =
+                results.show(*ours, *other, recorded.filter(|_| extent.name == FULL.name));
+        }
+        if part("growth") {
+            let calibration = results.median(ALONE, Who::Python);
+            let curves_of = growth::measure(&stage, GROWTH_ROUNDS, recorded, calibration);
+            curves = runtime.block_on(curves_of)?;
+            json["as_work_grows"] = growth::json(&curves);
+        }
+    }
+    let after = load();
+    println!("\n{machine}, {version}, load before {before}, after {after}; {extent:?}");
+    json["load"]["after"] = after.into();
+    if let Some(folder) = folder {
+        fs::write(folder.join(RECORD), serde_json::to_string_pretty(&json)? + "\n")?;
+        plots::beside(&folder.join("benchmarks.svg"), &results)?;
+        plots::growth(&folder.join("growth.svg"), &curves)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Any;
 use crate::client::Client;
-use crate::stage::{Stage, Who};
+use crate::stage::{LOOPS, Stage, Who};
 
 /// Tasks for each second, and CPU time of each in microseconds, beyond what a start takes: the
 /// first replies are seen late by a client that has to share the machine.
@@ -31,9 +31,7 @@ pub(crate) async fn throughput(
     client.enqueue(who, tasks, replies).await?;
     let began = Instant::now();
     let mut worker = stage.start(who)?;
-    for _ in 0..if replies { tasks } else { 2 } {
-        client.reply().await?;
-    }
+    client.replies(if replies { tasks } else { 2 }).await?;
     let (took, cpu) = (began.elapsed().saturating_sub(start.took), cpu_seconds(worker.pid()));
     worker.stop()?;
     client.forget(who).await?;
@@ -53,19 +51,34 @@ pub(crate) async fn round_trips(
     let times = one_by_one(client, who, trips).await?;
     worker.stop()?;
     client.forget(who).await?;
-    Ok((within(0.5, times.clone()), within(0.99, times)))
+    Ok((median(&times), within(0.99, times)))
 }
 
 /// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
 /// another tenant has endless loops on more than all cores.
 pub(crate) async fn beside_loops(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {
     let loops = 2 * std::thread::available_parallelism()?.get();
-    client.start_loops(loops).await?;
+    client.enqueue_beside("def main():\n    while True:\n        pass\n", loops).await?;
     let worker = stage.start(Who::Roh)?;
     let times = one_by_one(client, Who::Roh, trips).await?;
     // It would wait for the loops.
     drop(worker);
     client.forget_loops(loops).await?;
+    Ok(within(0.99, times))
+}
+
+/// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
+/// another tenant has more short tasks waiting than are done.
+pub(crate) async fn beside_short(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {
+    // On two cores some ten are done meanwhile.
+    client.enqueue_beside("def main():\n    pass\n", 40 * trips).await?;
+    let worker = stage.start(Who::Roh)?;
+    let times = one_by_one(client, Who::Roh, trips).await?;
+    worker.stop()?;
+    if client.purge(&format!("bench.{LOOPS}")).await? == 0 {
+        return Err("there were too few short tasks".into());
+    }
+    client.forget(Who::Roh).await?;
     Ok(within(0.99, times))
 }
 
@@ -125,7 +138,7 @@ pub(crate) async fn in_executor(tasks: usize) -> Any<f64> {
         }
         times.push(report.usage.wall.as_secs_f64() * 1e6);
     }
-    Ok(within(0.5, times.split_off(WARM_UP)))
+    Ok(median(&times[WARM_UP..]))
 }
 
 /// Microseconds of an interpreter's process that does next to nothing: the median of so many, one
@@ -143,7 +156,7 @@ pub(crate) fn python_process(stage: &Stage, tasks: usize) -> Any<f64> {
             return Err("python can't add".into());
         }
     }
-    Ok(within(0.5, times))
+    Ok(median(&times))
 }
 
 /// Has so many tasks asleep at once in one node, all of which must end well: KiB of memory of each
@@ -172,14 +185,20 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
     if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > sleep {
         return Err("not all of them are asleep at once".into());
     }
-    for _ in 0..tasks {
-        client.reply().await?;
-    }
+    client.replies(tasks).await?;
     daemon.sigterm();
     if daemon.wait(crate::LIMIT).is_none() {
         return Err("it does not leave".into());
     }
     Ok((memory / tasks as f64 / 1024.0, slowest.as_secs_f64() * 1e3))
+}
+
+/// The unit of which more is better.
+pub(crate) const RATE: &str = "tasks/s";
+
+/// The value in the middle.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    within(0.5, values.to_vec())
 }
 
 /// The least value that this share of `values` does not exceed.
@@ -217,7 +236,7 @@ fn family(pid: u32) -> HashMap<u32, Vec<f64>> {
 }
 
 /// CPU time so far of a process and all that it started, children that ended among them.
-fn cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     family(pid).values().map(|fields| fields[11..15].iter().sum::<f64>()).sum::<f64>() / ticks
 }

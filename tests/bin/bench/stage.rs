@@ -21,7 +21,7 @@ const LOOPS_LIMITS: &str = "[tenant.limits]\ncpu = \"1h\"\nwall = \"1h\"\n";
 pub(crate) const ASLEEP: &str = "asleep";
 
 /// Instances at once: what waits for a core costs little, and hides the way to the broker.
-const WATERMARK: usize = 16;
+pub(crate) const WATERMARK: usize = 16;
 
 /// Who runs the tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
