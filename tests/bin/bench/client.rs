@@ -8,7 +8,7 @@ use lapin::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{ASLEEP, LOOPS, Who};
+use crate::stage::{ASLEEP, Who, loops_queue};
 use crate::{Any, LIMIT};
 
 /// Publications that are on their way at once.
@@ -154,7 +154,7 @@ impl Client {
 
     /// Enqueues as many tasks of the other tenant.
     pub(crate) async fn enqueue_beside(&self, script: &str, count: usize) -> Any<()> {
-        let (body, exchange) = (json!({"script": script}), format!("bench.{LOOPS}"));
+        let (body, exchange) = (json!({"script": script}), loops_queue());
         all((0..count).map(|_| self.publish(&exchange, "", &body, BasicProperties::default())))
             .await
     }
@@ -165,7 +165,7 @@ impl Client {
         while forgotten < count {
             // The broker may not know yet that nobody holds them any more.
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            forgotten += self.purge(&format!("bench.{LOOPS}")).await?;
+            forgotten += self.purge(&loops_queue()).await?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::baseline::Baseline;
 use crate::client::Client;
 use crate::measures::{cpu_seconds, median};
-use crate::stage::{Stage, WATERMARK};
+use crate::stage::{Stage, WATERMARK, Worker};
 use crate::{Any, LIMIT};
 
 /// Its exchange and queues are called after it.
@@ -161,8 +161,7 @@ async fn cost(
     }
     client.replies(tasks).await?;
     let cost = (cpu_seconds(daemon.pid()) - before) / tasks as f64 * 1e6;
-    daemon.sigterm();
-    daemon.wait(LIMIT).ok_or("it does not leave")?;
+    Worker::Roh(daemon).stop()?;
     for tenant in 0..tenants {
         client.purge(&format!("{NAME}.tenant-{tenant}")).await?;
     }

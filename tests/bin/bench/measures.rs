@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Any;
 use crate::client::Client;
-use crate::stage::{LOOPS, Stage, Who};
+use crate::stage::{Stage, Who, Worker, loops_queue};
 
 /// Tasks for each second, and CPU time of each in microseconds, beyond what a start takes: the
 /// first replies are seen late by a client that has to share the machine.
@@ -75,7 +75,7 @@ pub(crate) async fn beside_short(stage: &Stage, client: &mut Client, trips: usiz
     let worker = stage.start(Who::Roh)?;
     let times = one_by_one(client, Who::Roh, trips).await?;
     worker.stop()?;
-    if client.purge(&format!("bench.{LOOPS}")).await? == 0 {
+    if client.purge(&loops_queue()).await? == 0 {
         return Err("there were too few short tasks".into());
     }
     client.forget(Who::Roh).await?;
@@ -186,10 +186,7 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
         return Err("not all of them are asleep at once".into());
     }
     client.replies(tasks).await?;
-    daemon.sigterm();
-    if daemon.wait(crate::LIMIT).is_none() {
-        return Err("it does not leave".into());
-    }
+    Worker::Roh(daemon).stop()?;
     Ok((memory / tasks as f64 / 1024.0, slowest.as_secs_f64() * 1e3))
 }
 

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::{Any, ECHO, LIMIT, WITHIN};
 
-/// The tenant whose tasks never end: its exchange and queue are `bench.loops`.
-pub(crate) const LOOPS: &str = "loops";
+/// The tenant whose tasks run beside those that are measured, and may never end.
+const LOOPS: &str = "loops";
 
 const LOOPS_LIMITS: &str = "[tenant.limits]\ncpu = \"1h\"\nwall = \"1h\"\n";
 
@@ -22,6 +22,11 @@ pub(crate) const ASLEEP: &str = "asleep";
 
 /// Instances at once: what waits for a core costs little, and hides the way to the broker.
 pub(crate) const WATERMARK: usize = 16;
+
+/// That tenant's queue, and its exchange.
+pub(crate) fn loops_queue() -> String {
+    format!("bench.{LOOPS}")
+}
 
 /// Who runs the tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
