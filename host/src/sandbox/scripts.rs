@@ -7,7 +7,6 @@
 //! its task, for random bytes, for anything but modules. Whether the modules are still what
 //! they were, each job says.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -106,13 +105,6 @@ struct Kept {
     now: u64,
 }
 
-/// What there is too little of.
-#[derive(Clone, Copy)]
-enum Scarce {
-    Bytes,
-    Entries,
-}
-
 struct Entry {
     state: State,
     /// When it was last used.
@@ -125,8 +117,8 @@ enum State {
     Building(Arc<Building>),
     /// A task has loaded it.
     Known(Arc<Known>),
-    /// It came, and has no image: it may come no second time, or there was no room for it.
-    Seen,
+    /// It came with one task so far.
+    CameOnce,
 }
 
 /// What is known of a script.
@@ -204,9 +196,8 @@ impl Scripts {
         let mut kept = self.lock();
         kept.now += 1;
         let now = kept.now;
-        let mut last_used = None;
         if let Some(entry) = kept.scripts.get_mut(&name) {
-            let before = mem::replace(&mut entry.used, now);
+            entry.used = now;
             match &entry.state {
                 State::Building(building) => return Found::Wait(building.clone()),
                 State::Known(known) => {
@@ -214,13 +205,10 @@ impl Scripts {
                         return found;
                     }
                 }
-                State::Seen => {}
+                State::CameOnce => {}
             }
-            last_used = Some(before);
-        }
-        let comes_again = last_used.is_some() || !key.later;
-        if !comes_again || !kept.would_last(&name, last_used, self.budget) {
-            kept.put(name, State::Seen, OVERHEAD, self.budget);
+        } else if key.later {
+            kept.put(name, State::CameOnce, OVERHEAD, self.budget);
             return Found::Without;
         }
         let building = Arc::<Building>::default();
@@ -243,52 +231,25 @@ impl Kept {
         if let Some(old) = self.scripts.insert(name, entry) {
             self.bytes -= old.bytes;
         }
-        while self.bytes > budget && self.make_room(Scarce::Bytes, 1) {}
+        while self.bytes > budget && self.make_room(|entry| entry.bytes, 1) {}
         // Some at once: it takes a while to find them.
-        while self.scripts.len() > MOST && self.make_room(Scarce::Entries, MOST / 8) {}
+        while self.scripts.len() > MOST && self.make_room(|_| 1, MOST / 8) {}
     }
 
-    /// Whether an image of a script that was last used then would last for a while: making it takes
-    /// several times as long as to do without, and where more scripts come in turn than there is
-    /// room for, it would be gone before its next task. It lasts if there is room; else it is
-    /// compared with what would go for it. That must be of a tenant that has twice as much, or not
-    /// have been used for longer.
-    fn would_last(&self, name: &Name, last_used: Option<u64>, budget: usize) -> bool {
-        let mut tenants = HashMap::<_, (usize, u64)>::new();
-        let (mut images, mut in_all) = (0, 0);
-        for (name, entry) in self.scripts.iter().filter(|(_, entry)| entry.has_image()) {
-            let (takes_up, oldest) = tenants.entry(&name.0).or_insert((0, u64::MAX));
-            *takes_up += entry.bytes;
-            *oldest = entry.used.min(*oldest);
-            (images, in_all) = (images + 1, in_all + entry.bytes);
-        }
-        let gives_way = tenants.values().max_by_key(|(most, oldest)| (*most, Reverse(*oldest)));
-        let Some((most, oldest)) = gives_way else { return true };
-        let with_it = tenants.get(&name.0).map_or(0, |(own, _)| *own) + in_all / images;
-        self.bytes + in_all / images <= budget
-            || 2 * with_it <= *most
-            || last_used.is_some_and(|last_used| *oldest < last_used)
-    }
-
-    /// The tenant that has most of what is scarce gives way: so many entries that it has not used
-    /// for longest, with images first if it is bytes, and else last. Whether it had one.
-    fn make_room(&mut self, scarce: Scarce, count: usize) -> bool {
+    /// The tenant that has most of what is short gives way: so many entries that it has not used
+    /// for longest. Whether it had one.
+    fn make_room(&mut self, takes: fn(&Entry) -> usize, count: usize) -> bool {
         let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
         for (name, entry) in self.scripts.iter().filter(|(_, entry)| entry.can_go()) {
             let (takes_up, entries) = tenants.entry(&name.0).or_default();
-            let (takes, is_last) = match scarce {
-                Scarce::Bytes => (entry.bytes, !entry.has_image()),
-                Scarce::Entries => (1, entry.has_image()),
-            };
-            *takes_up += takes;
-            entries.push((is_last, entry.used, name.clone()));
+            *takes_up += takes(entry);
+            entries.push((entry.used, name.clone()));
         }
-        let gives_way = tenants
-            .into_values()
-            .max_by_key(|(most, entries)| (*most, Reverse(entries.iter().min().cloned())));
-        let Some((_, mut entries)) = gives_way else { return false };
+        let Some((_, mut entries)) = tenants.into_values().max_by_key(|(most, _)| *most) else {
+            return false;
+        };
         entries.sort_unstable();
-        for (_, _, name) in entries.into_iter().take(count) {
+        for (_, name) in entries.into_iter().take(count) {
             if let Some(gone) = self.scripts.remove(&name) {
                 self.bytes -= gone.bytes;
             }
@@ -301,13 +262,6 @@ impl Entry {
     /// Not while others wait for it.
     fn can_go(&self) -> bool {
         !matches!(self.state, State::Building(_))
-    }
-
-    fn has_image(&self) -> bool {
-        match &self.state {
-            State::Known(known) => matches!(known.verdict, Verdict::Image(_)),
-            State::Building(_) | State::Seen => false,
-        }
     }
 }
 

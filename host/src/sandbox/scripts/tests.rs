@@ -141,57 +141,11 @@ fn the_tenant_that_has_most_gives_way_with_what_it_used_least_lately() {
         build("greedy", name);
     }
     assert!(has(&scripts, "greedy", "a"), "so it is not the oldest any more");
-    // It is used more often than what goes for it.
-    assert!(matches!(find(&scripts, "greedy", &module("d")), Found::Without));
     build("greedy", "d");
     assert!(has(&scripts, "modest", "old"));
     assert!(has(&scripts, "greedy", "a") && has(&scripts, "greedy", "d"));
     assert!(!has(&scripts, "greedy", "b"));
     assert!(scripts.lock().bytes <= room);
-    // Who has little has it at once.
-    build("third", "new");
-    assert!(has(&scripts, "modest", "old") && has(&scripts, "third", "new"));
-}
-
-/// Bytes of an image beside which what is known of a script is little.
-const LARGE: usize = 50_000;
-
-/// How many of so many scripts, each of that tenant, have an image or are made one, in `rounds` of
-/// one task each; and how many were made.
-fn in_turn(scripts: &Arc<Scripts>, names: &[(String, String)], rounds: usize) -> (usize, usize) {
-    let (mut found, mut made) = (0, 0);
-    for (tenant, name) in names.iter().cycle().take(names.len() * rounds) {
-        match find(scripts, tenant, &module(name)) {
-            Found::Image(_) => found += 1,
-            Found::Build(build) => {
-                made += 1;
-                build.keep(image(LARGE));
-            }
-            Found::Without | Found::Wait(_) => {}
-        }
-    }
-    (found, made)
-}
-
-#[test]
-fn more_scripts_in_turn_than_there_is_room_for_leave_those_alone_that_have_an_image() {
-    let one = |count: usize| (0..count).map(|i| ("t".to_owned(), format!("m{i}"))).collect();
-    let each = |count: usize| (0..count).map(|i| (format!("t{i}"), "m".to_owned())).collect();
-    for (names, fit) in [(one(20), 10), (each(20), 10), (one(3 * MOST), 10)] {
-        let names: Vec<_> = names;
-        let known = names.len().min(MOST) * OVERHEAD;
-        let scripts = scripts(fit * (LARGE + 2 * OVERHEAD) + known);
-        let (_, made) = in_turn(&scripts, &names, 1);
-        assert!(made >= fit, "{made}");
-        let (found, made) = in_turn(&scripts, &names, 9);
-        assert!(found >= 9 * fit && made == 0, "{found} {made}");
-        // Those that come from now on are others.
-        let others: Vec<_> =
-            names.iter().map(|(t, name)| (t.clone(), format!("{name}x"))).collect();
-        let (_, made) = in_turn(&scripts, &others[..fit], 2);
-        assert_eq!(made, fit);
-        assert_eq!(in_turn(&scripts, &others[..fit], 1), (fit, 0));
-    }
 }
 
 #[test]
