@@ -169,10 +169,17 @@ impl Told {
                 }
             }
         }
-        while self.modules > MOST {
-            let oldest = self.scripts.iter().min_by_key(|(_, script)| script.used);
-            let Some(oldest) = oldest.map(|(&name, _)| name) else { return };
-            self.modules -= self.scripts.remove(&oldest).map_or(0, |script| script.modules.len());
+        if self.modules > MOST {
+            // Some at once: it takes a while to find them.
+            let mut all: Vec<_> = self.scripts.iter().map(|(&name, s)| (s.used, name)).collect();
+            all.sort_unstable();
+            for (_, oldest) in all {
+                if self.modules <= MOST - MOST / 8 {
+                    break;
+                }
+                let gone = self.scripts.remove(&oldest);
+                self.modules -= gone.map_or(0, |script| script.modules.len());
+            }
         }
     }
 }

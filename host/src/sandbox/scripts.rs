@@ -7,7 +7,9 @@
 //! its task, for random bytes, for anything but modules. Whether the modules are still what
 //! they were, each job says.
 
-use std::collections::HashMap;
+mod kept;
+mod uses;
+
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,14 +18,9 @@ use roh_abi::{Script, TaskInfo};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use self::kept::{Kept, Name, State};
 use super::snapshot::Snapshot;
 use crate::task::{TenantName, is_module_name};
-
-/// How many scripts are known at once, with their images or without.
-const MOST: usize = 1024;
-
-/// What a script without an image takes up, in bytes, beside the answers that it had.
-const OVERHEAD: usize = 256;
 
 /// How many modules a top level may ask for, lest each task carry a long list.
 pub(crate) const MOST_ANSWERS: usize = 256;
@@ -88,37 +85,11 @@ impl ScriptImage {
     }
 }
 
-/// All that are kept, up to so many bytes.
+/// All that is known of scripts.
 pub(super) struct Scripts {
     kept: Mutex<Kept>,
+    /// For images, in bytes.
     budget: usize,
-}
-
-type Name = (TenantName, Digest);
-
-#[derive(Default)]
-struct Kept {
-    scripts: HashMap<Name, Entry>,
-    /// Of all entries.
-    bytes: usize,
-    /// Goes up with each use.
-    now: u64,
-}
-
-struct Entry {
-    state: State,
-    /// When it was last used.
-    used: u64,
-    bytes: usize,
-}
-
-enum State {
-    /// A task loads it.
-    Building(Arc<Building>),
-    /// A task has loaded it.
-    Known(Arc<Known>),
-    /// It came with one task so far.
-    CameOnce,
 }
 
 /// What is known of a script.
@@ -184,7 +155,7 @@ pub(super) enum Found {
 impl Scripts {
     /// Keeps so many bytes of images.
     pub(super) fn new(budget: usize) -> Scripts {
-        Scripts { kept: Mutex::default(), budget }
+        Scripts { kept: Mutex::new(Kept::new(budget)), budget }
     }
 
     /// What a task of that tenant's script starts from.
@@ -194,25 +165,22 @@ impl Scripts {
         }
         let name = (tenant.clone(), key.script);
         let mut kept = self.lock();
-        kept.now += 1;
-        let now = kept.now;
-        if let Some(entry) = kept.scripts.get_mut(&name) {
-            entry.used = now;
-            match &entry.state {
-                State::Building(building) => return Found::Wait(building.clone()),
-                State::Known(known) => {
-                    if let Some(found) = known.found(key, false) {
-                        return found;
-                    }
+        let (state, uses) = kept.come(&name);
+        match state {
+            Some(State::Building(building)) => return Found::Wait(building.clone()),
+            Some(State::Known(known)) => {
+                if let Some(found) = known.found(key, false) {
+                    return found;
                 }
-                State::CameOnce => {}
+                kept.goes(name.clone());
             }
-        } else if key.later {
-            kept.put(name, State::CameOnce, OVERHEAD, self.budget);
+            Some(State::NoRoom(_)) | None => {}
+        }
+        if !kept.is_worth_an_image(&name, key, uses) {
             return Found::Without;
         }
         let building = Arc::<Building>::default();
-        kept.put(name.clone(), State::Building(building.clone()), OVERHEAD, self.budget);
+        kept.building(name.clone(), building.clone());
         drop(kept);
         let (scripts, answers) = (self.clone(), Vec::new());
         Found::Build(Build { scripts, name, building, answers, random: false, verdict: None })
@@ -221,47 +189,6 @@ impl Scripts {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while it holds the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn put(&mut self, name: Name, state: State, bytes: usize, budget: usize) {
-        self.bytes += bytes;
-        let entry = Entry { state, used: self.now, bytes };
-        if let Some(old) = self.scripts.insert(name, entry) {
-            self.bytes -= old.bytes;
-        }
-        while self.bytes > budget && self.make_room(|entry| entry.bytes, 1) {}
-        // Some at once: it takes a while to find them.
-        while self.scripts.len() > MOST && self.make_room(|_| 1, MOST / 8) {}
-    }
-
-    /// The tenant that has most of what is short gives way: so many entries that it has not used
-    /// for longest. Whether it had one.
-    fn make_room(&mut self, takes: fn(&Entry) -> usize, count: usize) -> bool {
-        let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
-        for (name, entry) in self.scripts.iter().filter(|(_, entry)| entry.can_go()) {
-            let (takes_up, entries) = tenants.entry(&name.0).or_default();
-            *takes_up += takes(entry);
-            entries.push((entry.used, name.clone()));
-        }
-        let Some((_, mut entries)) = tenants.into_values().max_by_key(|(most, _)| *most) else {
-            return false;
-        };
-        entries.sort_unstable();
-        for (_, name) in entries.into_iter().take(count) {
-            if let Some(gone) = self.scripts.remove(&name) {
-                self.bytes -= gone.bytes;
-            }
-        }
-        true
-    }
-}
-
-impl Entry {
-    /// Not while others wait for it.
-    fn can_go(&self) -> bool {
-        !matches!(self.state, State::Building(_))
     }
 }
 
@@ -278,10 +205,9 @@ pub(super) struct Build {
 }
 
 impl Build {
-    /// Others start from here, unless it takes up more than there may be of all images.
+    /// Others start from here: those that wait for it at least.
     pub(super) fn keep(mut self, image: ScriptImage) {
-        let fits = image.bytes() < self.scripts.budget;
-        self.verdict = Some(if fits { Verdict::Image(Arc::new(image)) } else { Verdict::Never });
+        self.verdict = Some(Verdict::Image(Arc::new(image)));
     }
 
     /// Others can't start from here.
@@ -294,18 +220,10 @@ impl Drop for Build {
     fn drop(&mut self) {
         let answers = mem::take(&mut self.answers);
         let verdict = self.verdict.take().unwrap_or_else(|| Verdict::Failed(Instant::now()));
-        let told: usize = answers.iter().map(|answer| answer.0.len() + size_of_val(answer)).sum();
-        let image = match &verdict {
-            Verdict::Image(image) => image.bytes(),
-            Verdict::Never | Verdict::Failed(_) => 0,
-        };
         let known = Arc::new(Known { answers, verdict });
         // Those that wait have it from there: there may be no room for it.
         let _ = self.building.known.set(known.clone());
-        let (state, bytes) = (State::Known(known), OVERHEAD + told + image);
-        let mut kept = self.scripts.lock();
-        kept.put(self.name.clone(), state, bytes, self.scripts.budget);
-        drop(kept);
+        self.scripts.lock().known(self.name.clone(), known);
         self.building.over.cancel();
     }
 }

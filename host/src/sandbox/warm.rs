@@ -32,14 +32,14 @@ use super::threads;
 use crate::task::TenantName;
 
 /// How many instances are kept, of all tenants together.
-pub(super) const MOST: u32 = 32;
+pub(super) const MOST: u32 = 128;
 
 /// How much memory of its own a kept instance may have beside its script's image, in bytes. After
 /// trivial tasks it has 150 pages of 4 KiB.
 const MOST_BYTES: usize = 2 << 20;
 
 /// How much all of them may have together, in bytes.
-const MOST_IN_ALL: usize = MOST as usize * MOST_BYTES;
+const MOST_IN_ALL: usize = 64 << 20;
 
 /// How large a script's image may be, in bytes.
 const LARGEST_IMAGE: usize = 16 << 20;
@@ -102,7 +102,8 @@ impl Warm {
     /// more, so that each script has its own as long as there is.
     fn take_kept(&self, tenant: &TenantName, from: Option<&Arc<Snapshot>>) -> Option<Guest> {
         let mut kept = self.kept();
-        let full = kept.len() >= MOST as usize;
+        let in_all: usize = kept.iter().map(|kept| kept.bytes).sum();
+        let full = kept.len() >= MOST as usize || in_all > MOST_IN_ALL - MOST_BYTES;
         let wanted = kept.iter().rposition(|k| k.tenant == *tenant && is_of(&k.guest, from));
         let any = || kept.iter().position(|k| k.tenant == *tenant).filter(|_| full);
         let found = wanted.or_else(any)?;

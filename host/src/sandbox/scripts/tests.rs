@@ -1,5 +1,6 @@
 use futures_util::FutureExt as _;
 
+use super::kept::{MOST_NOTES, NOTES_BYTES, OVERHEAD};
 use super::*;
 
 fn scripts(budget: usize) -> Arc<Scripts> {
@@ -130,49 +131,224 @@ fn a_script_that_comes_with_its_task_has_an_image_from_its_second_task_on() {
     assert!(matches!(find(&scripts, "t", &other), Found::Without));
 }
 
-#[test]
-fn the_tenant_that_has_most_gives_way_with_what_it_used_least_lately() {
-    let each = 1000;
-    let room = 4 * (each + OVERHEAD + 100);
-    let scripts = scripts(room);
-    let build = |tenant: &str, name| keep(loading(find(&scripts, tenant, &module(name))), each);
-    build("modest", "old");
-    for name in ["a", "b", "c"] {
-        build("greedy", name);
+/// What an image takes up of which there is room for so many.
+const EACH: usize = 1000;
+
+fn room_for(images: usize) -> Arc<Scripts> {
+    scripts(images * (EACH + OVERHEAD + 100))
+}
+
+/// A task comes with that script; whether it starts from an image, or makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    From,
+    Made,
+    Without,
+}
+
+fn come(scripts: &Arc<Scripts>, tenant: &str, name: &str) -> Came {
+    match find(scripts, tenant, &module(name)) {
+        Found::Image(_) => Came::From,
+        Found::Without => Came::Without,
+        Found::Wait(_) => panic!("nobody else loads it"),
+        found => {
+            keep(loading(found), EACH);
+            Came::Made
+        }
     }
-    assert!(has(&scripts, "greedy", "a"), "so it is not the oldest any more");
-    build("greedy", "d");
-    assert!(has(&scripts, "modest", "old"));
-    assert!(has(&scripts, "greedy", "a") && has(&scripts, "greedy", "d"));
-    assert!(!has(&scripts, "greedy", "b"));
-    assert!(scripts.lock().bytes <= room);
+}
+
+/// How many of so many tasks start from an image, and how many make one.
+fn drive(
+    scripts: &Arc<Scripts>,
+    tasks: usize,
+    mut next: impl FnMut(usize) -> (&'static str, usize),
+) -> (usize, usize) {
+    let came: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (tenant, script) = next(task);
+            come(scripts, tenant, &script.to_string())
+        })
+        .collect();
+    let kept = scripts.lock();
+    assert!(kept.images.bytes <= scripts.budget);
+    for shelf in [&kept.images, &kept.notes] {
+        assert_eq!(shelf.bytes, shelf.entries.values().map(|entry| entry.bytes).sum::<usize>());
+    }
+    let count = |what| came.iter().filter(|came| **came == what).count();
+    (count(Came::From), count(Came::Made))
+}
+
+/// The same each time.
+fn random(below: usize) -> impl FnMut() -> usize {
+    let mut state = 1_u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    }
 }
 
 #[test]
-fn no_more_is_kept_than_there_is_room_for() {
+fn images_stay_where_more_scripts_come_than_there_is_room_for() {
+    let mut any = random(1000);
+    type Order<'a> = &'a mut dyn FnMut(usize) -> usize;
+    let orders: [(&str, Order); 4] = [
+        ("in turn", &mut |task| task % 1000),
+        ("in pairs", &mut |task| task / 2 % 1000),
+        ("in fives", &mut |task| task / 5 % 1000),
+        ("at random", &mut |_| any()),
+    ];
+    for (order, next) in orders {
+        let scripts = room_for(100);
+        drive(&scripts, 40_000, |task| ("t", next(task)));
+        let (from, made) = drive(&scripts, 40_000, |task| ("t", next(task)));
+        // A tenth is all that there can be.
+        assert!(from > 3_000, "{order}: {from} of 40,000 start from an image");
+        assert!(made < 800, "{order}: {made} are made");
+    }
+}
+
+#[test]
+fn images_that_nobody_uses_go_whosever_they_are() {
+    let scripts = room_for(100);
+    // Some had few, and some had many; all were used much.
+    drive(&scripts, 40_000, |task| (["one", "two"][usize::from(task % 100 > 4)], task % 100));
+    for (tenant, first) in [("two", 1000), ("three", 2000), ("three", 5000)] {
+        drive(&scripts, 80_000, |task| (tenant, first + task % 90));
+        let (from, made) = drive(&scripts, 9_000, |task| (tenant, first + task % 90));
+        assert_eq!((from, made), (9_000, 0), "{tenant} from {first} on");
+    }
+    // It is all the same whether they are more than there are notes.
+    drive(&scripts, 200_000, |task| ("four", task % 2000));
+    let (from, made) = drive(&scripts, 20_000, |task| ("four", task % 2000));
+    assert!(from > 800 && made < 400, "{from} from an image, {made} made");
+}
+
+#[test]
+fn a_busy_tenant_leaves_the_others_room() {
+    let scripts = room_for(100);
+    // Nine of ten tasks are of one that has more than there is room for.
+    let mut any = random(200);
+    let mut next = |task| match task % 10 {
+        0 => (["one", "two", "three"][task / 10 % 3], task / 30 % 4),
+        _ => ("busy", any()),
+    };
+    drive(&scripts, 50_000, &mut next);
+    let few = |scripts: &Arc<Scripts>| {
+        let tenants = ["one", "two", "three"].iter();
+        let all =
+            tenants.flat_map(|tenant| (0..4).map(move |script| (*tenant, script.to_string())));
+        all.filter(|(tenant, script)| has(scripts, tenant, script)).count()
+    };
+    assert_eq!(few(&scripts), 12);
+    // One script of it is most of what comes.
+    drive(&scripts, 50_000, |task| if task % 10 == 0 { next(task) } else { ("busy", 0) });
+    assert_eq!(few(&scripts), 12);
+    // As are scripts of which none comes again.
+    for i in 0..50_000 {
+        let source = i.to_string();
+        let key = ScriptKey::alone(&Script::Inline { file: "f".into(), source });
+        if let Found::Build(build) = find(&scripts, "busy", &key) {
+            keep(loading(Found::Build(build)), EACH);
+        }
+        if i % 50 == 0 {
+            few(&scripts);
+        }
+    }
+    assert_eq!(few(&scripts), 12);
+}
+
+#[test]
+fn of_a_tenant_s_own_those_stay_that_are_used_most() {
+    let scripts = room_for(4);
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(come(&scripts, "t", name), Came::Made);
+    }
+    for name in ["a", "b", "d"] {
+        assert_eq!(come(&scripts, "t", name), Came::From);
+    }
+    let came: Vec<_> = (0..5).map(|_| come(&scripts, "t", "e")).collect();
+    assert_eq!(came.iter().filter(|came| **came == Came::Made).count(), 1, "{came:?}");
+    assert_eq!((came[0], came[4]), (Came::Without, Came::From));
+    assert!(["a", "b", "d"].iter().all(|name| has(&scripts, "t", name)));
+    assert!(!has(&scripts, "t", "c"));
+}
+
+#[test]
+fn what_has_no_room_is_not_made_again_and_again() {
     let scripts = scripts(1 << 20);
-    for i in 0..3 * MOST {
+    drive(&scripts, 10, |task| ("small", task));
+    let made = |tenant: &str, bytes| {
+        let came = (0..50_000).map(|_| match find(&scripts, tenant, &module("large")) {
+            Found::Build(build) => {
+                keep(loading(Found::Build(build)), bytes);
+                true
+            }
+            _ => false,
+        });
+        came.filter(|made| *made).count()
+    };
+    assert_eq!(made("t", 2 << 20), 1, "there can never be room for it");
+    // It takes nearly all, and comes in their place once they were used long ago.
+    assert!(made("u", (1 << 20) - 2000) <= 2);
+    assert!(has(&scripts, "u", "large"));
+}
+
+#[test]
+fn a_script_whose_module_changes_keeps_its_place() {
+    let scripts = room_for(10);
+    let key = |script: usize, version: u8| ScriptKey {
+        answers: vec![("m".into(), digest(&[version]))],
+        ..module(&script.to_string())
+    };
+    let come = |script, version| match find(&scripts, "t", &key(script, version)) {
+        Found::Image(_) => Came::From,
+        Found::Without => Came::Without,
+        found => {
+            let mut loading = loading(found);
+            loading.was_answered("m".into(), &[version]);
+            keep(loading, EACH - 100);
+            Came::Made
+        }
+    };
+    for version in 0..50 {
+        for task in 0..200 {
+            come(task % 20, 0);
+            let came = come(100, version);
+            assert!(came == Came::From || task == 0 || version == 0, "{version}, {task}: {came:?}");
+        }
+    }
+}
+
+#[test]
+fn no_more_notes_are_kept_than_there_is_room_for() {
+    let scripts = scripts(1 << 20);
+    for i in 0..3 * MOST_NOTES {
         drop(find(&scripts, "t", &module(&i.to_string())));
     }
+    let mut told = 0;
+    for i in 0..100 {
+        let mut long = loading(find(&scripts, "u", &module(&i.to_string())));
+        for answer in 0..MOST_ANSWERS {
+            let name = format!("m{answer}{}", "x".repeat(200));
+            told += name.len();
+            long.was_answered(name, b"");
+        }
+        long.depends_on_its_task();
+    }
+    assert!(told > NOTES_BYTES, "they would be too many");
     let kept = scripts.lock();
-    assert_eq!(kept.scripts.len(), MOST);
-    assert_eq!(kept.bytes, kept.scripts.values().map(|entry| entry.bytes).sum::<usize>());
-    drop(kept);
-    // More than all room there is.
-    keep(loading(find(&scripts, "u", &module("large"))), 2 << 20);
-    assert!(!has(&scripts, "u", "large"));
-    assert!(scripts.lock().bytes <= 1 << 20);
+    assert!(kept.notes.entries.len() <= MOST_NOTES && kept.notes.bytes <= NOTES_BYTES);
 }
 
 #[test]
 fn who_waited_learns_of_it_even_if_nothing_is_kept() {
     let scripts = scripts(1000);
-    for (name, bytes, has_image) in [("too large", 2000, false), ("large", 900, true)] {
+    for (name, bytes) in [("too large", 2000), ("large", 900)] {
         let first = loading(find(&scripts, "t", &module(name)));
         let Found::Wait(building) = find(&scripts, "t", &module(name)) else { panic!("{name}") };
         keep(first, bytes);
-        let found = building.found(&module(name)).expect("it is known");
-        assert_eq!(matches!(found, Found::Image(_)), has_image, "{name}");
+        assert!(matches!(building.found(&module(name)), Some(Found::Image(_))), "{name}");
     }
     // One that took long to fail.
     let key = module("fails");
@@ -184,18 +360,6 @@ fn who_waited_learns_of_it_even_if_nothing_is_kept() {
     assert!(matches!(find(&scripts, "t", &key), Found::Without), "it failed just now");
     let off = self::scripts(0);
     assert!(matches!(find(&off, "t", &key), Found::Without));
-}
-
-#[test]
-fn many_small_scripts_of_one_tenant_leave_the_others_alone() {
-    let scripts = scripts(1 << 20);
-    keep(loading(find(&scripts, "modest", &module("m"))), 500_000);
-    for i in 0..3 * MOST {
-        let source = i.to_string();
-        let key = ScriptKey::alone(&Script::Inline { file: "f".into(), source });
-        assert!(matches!(find(&scripts, "greedy", &key), Found::Without));
-    }
-    assert!(has(&scripts, "modest", "m"));
 }
 
 #[test]
