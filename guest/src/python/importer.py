@@ -179,6 +179,10 @@ def import_script(name, _import=__import__):
     found = host_find(name)
     if found is None:
         return None
+    taken = name in sys.modules or name in sys.builtin_module_names
+    if "." not in name and not taken:
+        # Without looking for it a second time, which takes longer than all the rest.
+        return _run(name, *found)
     _importer.know(name, found)
     _import(name)
     if not _importer.ran(name):
@@ -190,6 +194,23 @@ def import_script(name, _import=__import__):
     return sys.modules[name]
 
 
+def _run(name, file, is_package, source):
+    """Makes that module as an import does; what it put in its place in `sys.modules`, perhaps."""
+    spec = _importer.spec(name, file, is_package, source)
+    module = module_from_spec(spec)
+    # Who imports it meanwhile gets it as far as it is, and is told so if that lacks something.
+    spec._initializing = True
+    sys.modules[name] = module
+    try:
+        _importer.exec_module(module)
+    except:
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        spec._initializing = False
+    return sys.modules.get(name, module)
+
+
 def run_inline(file, source):
     """Runs source that came with a task, as a module named after its file."""
     stem = file.rpartition("/")[2].removesuffix(".py")
@@ -199,8 +220,4 @@ def run_inline(file, source):
     if name in sys.modules or name in sys.stdlib_module_names:
         # It must not take the place of what others import.
         name = f"{name}_script"
-    module = module_from_spec(_importer.spec(name, file, False, source))
-    sys.modules[name] = module
-    _importer.exec_module(module)
-    # A script may put another object in its place.
-    return sys.modules.get(name, module)
+    return _run(name, file, False, source)

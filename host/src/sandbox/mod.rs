@@ -437,7 +437,7 @@ impl Shared {
             }
             None => data.loading = Some(Loading::new(task_info(job, &data), build)),
         }
-        let from = from.map(|image| image.memory.clone());
+        let from = from.as_ref().map(|image| &image.memory);
         let guest = self.warm.take(&job.tenant, from, data).await;
         guest.map_err(|error| Outcome::Crashed(format!("cannot make an instance: {error:#}")))
     }
@@ -460,7 +460,7 @@ impl Shared {
             };
             return Ok(match found {
                 // A task may have less memory than the others of its tenant.
-                Found::Image(image) if image.memory.len as u64 > job.limits.memory => {
+                Found::Image(image) if image.memory.memory_bytes() as u64 > job.limits.memory => {
                     Found::Without
                 }
                 found => found,
@@ -516,8 +516,6 @@ impl Shared {
         let clock = instance.monotonic();
         match self.warm.snapshot(guest) {
             Some(memory) => {
-                let memory = Arc::new(memory);
-                guest.image = Some(memory.clone());
                 build.keep(ScriptImage { memory, printed, clock });
             }
             None => build.never(),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::kept::{Kept, Name, State};
-use super::snapshot::Snapshot;
+use super::snapshot::Packed;
 use crate::task::{TenantName, is_module_name};
 
 /// How many modules a top level may ask for, lest each task carry a long list.
@@ -71,7 +71,7 @@ impl ScriptKey {
 /// A script's image.
 #[derive(Debug)]
 pub(super) struct ScriptImage {
-    pub(super) memory: Arc<Snapshot>,
+    pub(super) memory: Packed,
     /// What the top level printed, which is each task's as well.
     pub(super) printed: [Vec<u8>; 2],
     /// What the guest's monotonic clock showed at its end.

@@ -1,6 +1,7 @@
 //! What an instance's memory holds at rest, as what sets it apart from the interpreter image.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A page of an image: where it is in the memory, and what it holds.
 type Page<'a> = (Range<usize>, &'a [u8]);
@@ -62,6 +63,84 @@ impl Snapshot {
             let content = rest.split_off(..page.len()).unwrap_or_default();
             (page.clone(), content)
         })
+    }
+}
+
+/// A snapshot put by: what sets it apart from the interpreter image, to within some bytes. In most
+/// of its pages that is a few counts of references.
+#[derive(Debug)]
+pub(super) struct Packed {
+    len: usize,
+    /// Those that differ, and which of their [`blocks`] do: the first has the lowest bit.
+    pages: Vec<(Range<usize>, u64)>,
+    /// Of those blocks, one after another.
+    content: Vec<u8>,
+    /// As long as an instance is made of it, or from it.
+    unpacked: Mutex<Weak<Snapshot>>,
+}
+
+/// Blocks of a page, or of what is left of one.
+const BLOCKS: usize = u64::BITS as usize;
+
+/// The blocks of `page`: their numbers, and where they are in it.
+fn blocks(page: &Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let (len, block) = (page.len(), page.len().div_ceil(BLOCKS).max(1));
+    (0..len).step_by(block).map(move |start| start..(start + block).min(len)).enumerate()
+}
+
+impl Packed {
+    pub(super) fn pack(snapshot: &Arc<Snapshot>, image: &[u8]) -> Packed {
+        let (mut pages, mut content) = (Vec::with_capacity(snapshot.pages.len()), Vec::new());
+        for (page, bytes) in snapshot.pages() {
+            let (mut differ, of_image) = (0, image.get(page.clone()));
+            for (number, block) in blocks(&page) {
+                let of_image = of_image.map(|of_image| &of_image[block.clone()]);
+                if !is_as(&bytes[block.clone()], of_image) {
+                    differ |= 1 << number;
+                    content.extend_from_slice(&bytes[block]);
+                }
+            }
+            pages.push((page, differ));
+        }
+        content.shrink_to_fit();
+        let unpacked = Mutex::new(Arc::downgrade(snapshot));
+        Packed { len: snapshot.len, pages, content, unpacked }
+    }
+
+    /// The snapshot, the same for all who have it at once; `image` is the one that it was packed
+    /// with.
+    pub(super) fn unpack(&self, image: &[u8]) -> Option<Arc<Snapshot>> {
+        // Nothing panics while it holds the lock.
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(snapshot) = unpacked.upgrade() {
+            return Some(snapshot);
+        }
+        let size = self.pages.iter().map(|(page, _)| page.len()).sum();
+        let (mut content, mut packed) = (Vec::with_capacity(size), self.content.as_slice());
+        for (page, differ) in &self.pages {
+            let start = content.len();
+            // Where the image has nothing it is zero.
+            content.extend_from_slice(image.get(page.clone()).unwrap_or_default());
+            content.resize(start + page.len(), 0);
+            for (_, block) in blocks(page).filter(|(number, _)| differ & (1 << number) != 0) {
+                let bytes = packed.split_off(..block.len())?;
+                content[start..][block].copy_from_slice(bytes);
+            }
+        }
+        let pages = self.pages.iter().map(|(page, _)| page.clone()).collect();
+        let snapshot = Arc::new(Snapshot { len: self.len, pages, content });
+        *unpacked = Arc::downgrade(&snapshot);
+        Some(snapshot)
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.content.len() + self.pages.len() * size_of::<(Range<usize>, u64)>()
+    }
+
+    /// Size of the memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.len
     }
 }
 
@@ -140,5 +219,36 @@ mod tests {
         assert!(!snapshot.is(&memory[..39_999], &image));
         memory.push(0);
         assert!(!snapshot.is(&memory, &image));
+    }
+
+    #[test]
+    fn unpacks_what_was_packed() {
+        const PAGE: usize = 4096;
+        let image: Vec<u8> = (0..8 * PAGE).map(|i| (i / 7) as u8).collect();
+        let mut memory = image.clone();
+        memory.resize(12 * PAGE + 100, 0);
+        // Nothing, a byte, the first and the last of blocks and pages, all of a page; and beyond
+        // the image, where it ends within a page.
+        for at in [PAGE + 63, PAGE + 64, 2 * PAGE, 3 * PAGE - 1, 9 * PAGE, 12 * PAGE + 99] {
+            memory[at] ^= 1;
+        }
+        memory[5 * PAGE..6 * PAGE].iter_mut().for_each(|byte| *byte ^= 255);
+        let pages = |from: usize, to| {
+            (from..to).map(|page| page * PAGE..(page * PAGE + PAGE).min(12 * PAGE + 100))
+        };
+        let snapshot = Snapshot::take(&memory, &image, pages(0, 13).collect(), usize::MAX);
+        let snapshot = Arc::new(snapshot.expect("fits"));
+        let packed = Packed::pack(&snapshot, &image);
+        assert!(packed.bytes() < 2 * PAGE, "{}", packed.bytes());
+        let same = packed.unpack(&image).expect("it holds together");
+        assert!(Arc::ptr_eq(&same, &snapshot), "there is one as long as somebody has it");
+        drop((same, snapshot));
+        let unpacked = packed.unpack(&image).expect("it holds together");
+        assert!(unpacked.is(&memory, &image));
+        assert!(Arc::ptr_eq(&unpacked, &packed.unpack(&image).expect("it holds together")));
+        let mut restored = image.clone();
+        restored.resize(memory.len(), 0);
+        restore(&mut restored, &image, Some(&unpacked), Vec::new()).expect("fits");
+        assert!(restored == memory);
     }
 }

@@ -27,7 +27,7 @@ use super::guest::Guest;
 use super::instance::Instance;
 use super::memory::OutOfBounds;
 use super::page_map::PageMap;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Packed, Snapshot};
 use super::threads;
 use crate::task::TenantName;
 
@@ -78,9 +78,11 @@ impl Warm {
     pub(super) async fn take(
         &self,
         tenant: &TenantName,
-        from: Option<Arc<Snapshot>>,
+        from: Option<&Packed>,
         data: Instance,
     ) -> wasmtime::Result<Guest> {
+        let unpacked = |packed: &Packed| packed.unpack(self.undo.as_ref()?.image());
+        let from = from.map(|packed| unpacked(packed).ok_or(OutOfBounds)).transpose()?;
         let of_tenant = self.take_kept(tenant, from.as_ref());
         if let (Some(mut guest), Some(undo)) = (of_tenant, &self.undo)
             && (is_of(&guest, from.as_ref()) || undo.change(&mut guest, from.as_deref()).is_some())
@@ -110,10 +112,14 @@ impl Warm {
         kept.remove(found).map(|kept| kept.guest)
     }
 
-    /// What sets `guest`, which is at rest, apart from the interpreter image: `None` if that is
-    /// too much, or can't be told.
-    pub(super) fn snapshot(&self, guest: &mut Guest) -> Option<Snapshot> {
-        self.undo.as_ref()?.snapshot(guest)
+    /// What sets `guest`, which is at rest, apart from the interpreter image, as which it is made
+    /// after its task from now on: `None` if that is too much, or can't be told.
+    pub(super) fn snapshot(&self, guest: &mut Guest) -> Option<Packed> {
+        let undo = self.undo.as_ref()?;
+        let snapshot = Arc::new(undo.snapshot(guest)?);
+        let packed = Packed::pack(&snapshot, undo.image());
+        guest.image = Some(snapshot);
+        Some(packed)
     }
 
     /// Takes back an instance whose task ended in good order, with as many page `faults` as the

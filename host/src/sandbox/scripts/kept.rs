@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use super::uses::Uses;
 use super::{Building, Digest, Known, ScriptKey, Verdict};
 use crate::task::TenantName;
@@ -17,6 +19,10 @@ pub(super) const MOST_NOTES: usize = 1024;
 
 /// How much they may take up together, in bytes.
 pub(super) const NOTES_BYTES: usize = 4 << 20;
+
+/// How many images are looked at, in turn, for the ones that are used least: to look at all would
+/// take longer than to run the script.
+const LOOKED_AT: usize = 128;
 
 /// What an entry takes up, in bytes, beside its image and the answers that its script had.
 pub(super) const OVERHEAD: usize = 256;
@@ -31,13 +37,17 @@ pub(super) struct Kept {
     uses: Uses,
     /// Goes up with each use.
     now: u64,
+    /// The next image that is looked at.
+    next: usize,
 }
 
 /// Entries, and what they take up together.
 #[derive(Default)]
 pub(super) struct Shelf {
-    pub(super) entries: HashMap<Name, Entry>,
+    pub(super) entries: IndexMap<Name, Entry>,
     pub(super) bytes: usize,
+    /// Those of each tenant.
+    of_tenants: HashMap<TenantName, usize>,
 }
 
 pub(super) struct Entry {
@@ -58,31 +68,33 @@ pub(super) enum State {
 
 impl Shelf {
     fn put(&mut self, name: Name, entry: Entry) {
+        self.remove(&name);
         self.bytes += entry.bytes;
-        let old = self.entries.insert(name, entry);
-        self.bytes -= old.map_or(0, |old| old.bytes);
+        *self.of_tenants.entry(name.0.clone()).or_default() += entry.bytes;
+        self.entries.insert(name, entry);
     }
 
     fn remove(&mut self, name: &Name) -> Option<Entry> {
-        let gone = self.entries.remove(name)?;
+        let gone = self.entries.swap_remove(name)?;
         self.bytes -= gone.bytes;
+        if let Some(of_tenant) = self.of_tenants.get_mut(&name.0) {
+            *of_tenant -= gone.bytes;
+            if *of_tenant == 0 {
+                self.of_tenants.remove(&name.0);
+            }
+        }
         Some(gone)
     }
 
-    /// What the entries of each tenant take up together, in bytes.
-    fn of_tenants(&self) -> HashMap<&TenantName, usize> {
-        let mut tenants = HashMap::new();
-        for (name, entry) in &self.entries {
-            *tenants.entry(&name.0).or_default() += entry.bytes;
-        }
-        tenants
+    fn of_tenant(&self, tenant: &TenantName) -> usize {
+        self.of_tenants.get(tenant).copied().unwrap_or_default()
     }
 }
 
 impl Kept {
     pub(super) fn new(budget: usize) -> Kept {
         let (images, notes) = Default::default();
-        Kept { budget, images, notes, uses: Uses::default(), now: 0 }
+        Kept { budget, images, notes, uses: Uses::default(), now: 0, next: 0 }
     }
 
     /// A task comes with that script: what is known of it, and how often it came lately.
@@ -101,7 +113,7 @@ impl Kept {
     }
 
     /// Whether there would be room for an image of that script, which came `uses` times lately.
-    pub(super) fn is_worth_an_image(&self, name: &Name, key: &ScriptKey, uses: u8) -> bool {
+    pub(super) fn is_worth_an_image(&mut self, name: &Name, key: &ScriptKey, uses: u8) -> bool {
         if key.later && uses < 2 {
             return false;
         }
@@ -151,7 +163,7 @@ impl Kept {
 
     /// The images that would go if one of so many bytes came, of a script that has none and came
     /// `uses` times lately; `None` if it is not worth that.
-    fn in_its_place(&self, name: &Name, bytes: usize, uses: u8) -> Option<Vec<Name>> {
+    fn in_its_place(&mut self, name: &Name, bytes: usize, uses: u8) -> Option<Vec<Name>> {
         let mut lacks = self.lacks(bytes);
         if lacks == 0 {
             return Some(Vec::new());
@@ -159,17 +171,23 @@ impl Kept {
         if bytes > self.budget || uses < 2 {
             return None;
         }
-        let tenants = self.images.of_tenants();
         let worth = |uses: u8, of_tenant: usize| f64::from(uses) / of_tenant as f64;
-        let worth_of = |image: &Name| worth(self.uses.of(image), tenants[&image.0]);
-        let all = self.images.entries.iter();
-        let mut all: Vec<_> = all.map(|(name, image)| (worth_of(name), image, name)).collect();
-        all.sort_unstable_by(|(a, one, _), (b, other, _)| {
+        let images = &self.images.entries;
+        let in_turn = (self.next..).map(|at| images.get_index(at % images.len()));
+        let mut some: Vec<_> = in_turn
+            .take(images.len().min(LOOKED_AT))
+            .flatten()
+            .map(|(name, image)| {
+                (worth(self.uses.of(name), self.images.of_tenant(&name.0)), image, name)
+            })
+            .collect();
+        self.next = (self.next + some.len()) % images.len().max(1);
+        some.sort_unstable_by(|(a, one, _), (b, other, _)| {
             a.total_cmp(b).then(one.used.cmp(&other.used))
         });
-        let mine = tenants.get(&name.0).copied().unwrap_or_default() + bytes;
+        let mine = self.images.of_tenant(&name.0) + bytes;
         let (worth, mut given, mut gone) = (worth(uses, mine), 0.0, Vec::new());
-        for (worth, image, name) in all {
+        for (worth, image, name) in some {
             if lacks == 0 {
                 break;
             }
@@ -177,7 +195,7 @@ impl Kept {
             lacks = lacks.saturating_sub(image.bytes);
             gone.push(name.clone());
         }
-        (worth >= 2.0 * given).then_some(gone)
+        (lacks == 0 && worth >= 2.0 * given).then_some(gone)
     }
 
     fn note(&mut self, name: Name, state: State, bytes: usize) {

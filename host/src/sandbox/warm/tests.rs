@@ -36,16 +36,14 @@ fn take(warm: &Warm, tenant: &str) -> Guest {
     take_as(warm, tenant, None)
 }
 
-fn take_as(warm: &Warm, tenant: &str, from: Option<&Arc<Snapshot>>) -> Guest {
-    let guest = warm.take(&TenantName::new(tenant), from.cloned(), data()).now_or_never();
+fn take_as(warm: &Warm, tenant: &str, from: Option<&Packed>) -> Guest {
+    let guest = warm.take(&TenantName::new(tenant), from, data()).now_or_never();
     guest.expect("nothing to wait for").expect("there is room")
 }
 
 /// An image of what `guest` is now, as which it is made from now on.
-fn snapshot(warm: &Warm, guest: &mut Guest) -> Arc<Snapshot> {
-    let snapshot = Arc::new(warm.snapshot(guest).expect("it holds still"));
-    guest.image = Some(snapshot.clone());
-    snapshot
+fn snapshot(warm: &Warm, guest: &mut Guest) -> Arc<Packed> {
+    Arc::new(warm.snapshot(guest).expect("it holds still"))
 }
 
 fn content(guest: &Guest) -> Vec<u8> {
@@ -248,14 +246,14 @@ proptest! {
     ) {
         let warm = warm();
         let interpreter = warm.undo.as_ref().expect("Linux").image().to_vec();
-        let mut images: Vec<(Option<Arc<Snapshot>>, Vec<u8>)> = vec![(None, interpreter)];
+        let mut images: Vec<(Option<Arc<Packed>>, Vec<u8>)> = vec![(None, interpreter)];
         // How many, by their image.
         let mut kept = vec![0];
         for (task, from, leaves_image) in tasks {
             let before = threads::faults().expect("Linux counts them");
             let from = from.index(images.len());
             let (image, as_it_is) = images[from].clone();
-            let mut guest = take_as(&warm, "a", image.as_ref());
+            let mut guest = take_as(&warm, "a", image.as_deref());
             kept[from] = usize::saturating_sub(kept[from], 1);
             prop_assert!(content(&guest) == as_it_is);
             for (at, bytes) in task {
