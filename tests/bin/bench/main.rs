@@ -6,10 +6,11 @@
 //!
 //! Beside ROH's medians stands what they are of those recorded in `docs`, if there are any.
 //!
-//! All take the same tasks from the same client, which is none of theirs. Celery's are not kept
-//! apart from each other in any way, so what can be had with a process for each task stands beside,
-//! and what a consumer takes that runs nothing: the way to the broker and back. With `wall` the
-//! other one is ROH as well, but for the second wall: its instances are in the daemon's process.
+//! All take the same tasks from the same client, which is none of theirs, and then from those in
+//! Python that their users have. Celery's are not kept apart from each other in any way, so what can
+//! be had with a process for each task stands beside, and what a consumer takes that runs nothing:
+//! the way to the broker and back. With `wall` the other one is ROH as well, but for the second
+//! wall: its instances are in the daemon's process.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
 
@@ -148,6 +149,8 @@ const WITH: [(&str, &str); 2] = [("tasks with replies", RATE), ("CPU time of eac
 const WITHOUT: [(&str, &str); 2] =
     [("tasks without replies", RATE), ("CPU time of each of those", "µs")];
 const TRIPS: [(&str, &str); 2] = [("round trip, median", "ms"), ("round trip, p99", "ms")];
+const PYTHON_TRIPS: [(&str, &str); 2] =
+    [("round trip from Python, median", "ms"), ("round trip from Python, p99", "ms")];
 const START: [(&str, &str); 2] =
     [("start to first task done", "ms"), ("resident memory, idle", "MiB")];
 const SHORT: (&str, &str) = ("round trip beside short tasks, p99", "ms");
@@ -160,10 +163,11 @@ const ASLEEP: [(&str, &str); 2] =
 async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
     let mut client = Client::connect(&stage.rabbit.url()).await?;
     let (client, mut results) = (&mut client, Results::default());
+    let compared = all.contains(&Who::Celery);
     for round in 1..=extent.rounds {
         for who in all.iter().copied() {
             eprintln!("bench: round {round} of {}: {}", extent.rounds, who.name());
-            let mut add = |rows: [_; 2], (a, b)| {
+            let mut add = |who, rows: [_; 2], (a, b)| {
                 results.add(who, rows[0], a);
                 results.add(who, rows[1], b);
             };
@@ -183,12 +187,22 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 _ => {}
             }
             let (start, tasks) = (measures::start(stage, client, who).await?, extent.tasks);
-            add(WITH, measures::throughput(stage, client, who, tasks, true, &start).await?);
-            add(WITHOUT, measures::throughput(stage, client, who, tasks, false, &start).await?);
-            add(TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
+            add(who, WITH, measures::throughput(stage, client, who, tasks, true, &start).await?);
+            add(
+                who,
+                WITHOUT,
+                measures::throughput(stage, client, who, tasks, false, &start).await?,
+            );
+            add(who, TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
+            if compared {
+                let asked = measures::python_trips(stage, client, who, extent.trips).await?;
+                for (asked, trips) in asked {
+                    add(asked, PYTHON_TRIPS, trips);
+                }
+            }
             if who != Who::Echo {
                 let memory = start.memory / f64::from(1 << 20);
-                add(START, (start.took.as_secs_f64() * 1e3, memory));
+                add(who, START, (start.took.as_secs_f64() * 1e3, memory));
             }
             if who == Who::Roh {
                 let p99 = measures::beside_short(stage, client, extent.trips).await?;
@@ -199,7 +213,7 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
             }
         }
     }
-    if all.contains(&Who::Celery) {
+    if compared {
         eprintln!("bench: {} tasks asleep at once", extent.asleep);
         let asleep = measures::asleep(stage, client, extent.asleep).await?;
         results.add(Who::Roh, ASLEEP[0], asleep.0);

@@ -54,6 +54,28 @@ pub(crate) async fn round_trips(
     Ok((median(&times), within(0.99, times)))
 }
 
+/// The same from Python: with Celery's own client, and with one that is none of theirs.
+pub(crate) async fn python_trips(
+    stage: &Stage,
+    client: &mut Client,
+    who: Who,
+    trips: usize,
+) -> Any<Vec<(Who, (f64, f64))>> {
+    let clients: &[_] = match who {
+        Who::Celery => &[(Who::Celery, "celery"), (Who::CeleryByPika, "pika-celery")],
+        _ => &[(who, "pika")],
+    };
+    let worker = stage.start(who)?;
+    let mut all = Vec::new();
+    for (asked, with) in clients {
+        let times = stage.ask_from_python(with, trips)?;
+        all.push((*asked, (median(&times), within(0.99, times))));
+    }
+    worker.stop()?;
+    client.forget(who).await?;
+    Ok(all)
+}
+
 /// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
 /// another tenant has endless loops on more than all cores.
 pub(crate) async fn beside_loops(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {

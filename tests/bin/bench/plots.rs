@@ -8,7 +8,7 @@ use plotters::prelude::*;
 
 use crate::growth::Curve;
 use crate::stage::Who;
-use crate::{Any, Results, TRIPS, WITH, WITHOUT};
+use crate::{Any, PYTHON_TRIPS, Results, TRIPS, WITH, WITHOUT};
 
 const FONT: &str = "sans-serif";
 const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xb2);
@@ -19,17 +19,19 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// ROH and what there is to compare with, as bars.
 pub(crate) fn beside(path: &Path, results: &Results) -> Any<()> {
-    let root = SVGBackend::new(path, (860, 360)).into_drawing_area();
+    let root = SVGBackend::new(path, (860, 540)).into_drawing_area();
     root.fill(&WHITE)?;
-    let areas = root.split_evenly((2, 2));
+    let areas = root.split_evenly((3, 2));
     let titles = [
         (WITH[0], "tasks with replies a second (more is better)"),
         (WITHOUT[0], "tasks without replies a second (more is better)"),
         (WITH[1], "CPU time of a task with a reply, µs (less is better)"),
         (TRIPS[0], "round trip of one task, median, ms (less is better)"),
+        (PYTHON_TRIPS[0], "round trip from Python, median, ms (less is better)"),
+        (PYTHON_TRIPS[1], "round trip from Python, p99, ms (less is better)"),
     ];
     for (area, (row, title)) in areas.iter().zip(titles) {
-        let all = [Who::Roh, Who::Celery, Who::Forking, Who::Echo];
+        let all = [Who::Roh, Who::Celery, Who::CeleryByPika, Who::Forking, Who::Echo];
         let bars = all.into_iter().filter_map(|who| Some((who, results.median(row, who)?)));
         self::bars(area, title, &bars.collect::<Vec<_>>())?;
     }
