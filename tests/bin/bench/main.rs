@@ -151,14 +151,17 @@ const WITHOUT: [(&str, &str); 2] =
 const TRIPS: [(&str, &str); 2] = [("round trip, median", "ms"), ("round trip, p99", "ms")];
 const PYTHON_TRIPS: [(&str, &str); 2] =
     [("round trip from Python, median", "ms"), ("round trip from Python, p99", "ms")];
-const START: [(&str, &str); 2] =
-    [("start to first task done", "ms"), ("resident memory, idle", "MiB")];
+const START: (&str, &str) = ("start to first task done", "ms");
+const IDLE: [(&str, &str); 2] = [("resident memory, idle", "MiB"), ("private memory, idle", "MiB")];
 const SHORT: (&str, &str) = ("round trip beside short tasks, p99", "ms");
 const LOOPS: (&str, &str) = ("round trip beside endless loops, p99", "ms");
 const ALONE: (&str, &str) = ("a task by itself, without a broker", "µs");
 
-const ASLEEP: [(&str, &str); 2] =
-    [("private memory of one asleep", "KiB"), ("slowest answer of /healthz meanwhile", "ms")];
+const ASLEEP: [(&str, &str); 3] = [
+    ("private memory of one asleep", "KiB"),
+    ("page tables of one asleep", "KiB"),
+    ("slowest answer of /healthz meanwhile", "ms"),
+];
 
 async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
     let mut client = Client::connect(&stage.rabbit.url()).await?;
@@ -201,8 +204,9 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 }
             }
             if who != Who::Echo {
-                let memory = start.memory / f64::from(1 << 20);
-                add(who, START, (start.took.as_secs_f64() * 1e3, memory));
+                let mib = |bytes| bytes / f64::from(1 << 20);
+                add(who, IDLE, (mib(start.resident), mib(start.private)));
+                results.add(who, START, start.took.as_secs_f64() * 1e3);
             }
             if who == Who::Roh {
                 let p99 = measures::beside_short(stage, client, extent.trips).await?;
@@ -216,8 +220,9 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
     if compared {
         eprintln!("bench: {} tasks asleep at once", extent.asleep);
         let asleep = measures::asleep(stage, client, extent.asleep).await?;
-        results.add(Who::Roh, ASLEEP[0], asleep.0);
-        results.add(Who::Roh, ASLEEP[1], asleep.1);
+        results.add(Who::Roh, ASLEEP[0], asleep.private / 1024.0);
+        results.add(Who::Roh, ASLEEP[1], asleep.page_tables / 1024.0);
+        results.add(Who::Roh, ASLEEP[2], asleep.slowest.as_secs_f64() * 1e3);
     }
     Ok(results)
 }
