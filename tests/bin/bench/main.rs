@@ -57,9 +57,8 @@ const ECHO: &str = "echo";
 type Any<T> = Result<T, Box<dyn Error>>;
 
 /// How much is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Extent {
-    name: &'static str,
     rounds: usize,
     tasks: usize,
     /// Tasks with a process for each.
@@ -69,12 +68,10 @@ struct Extent {
     asleep: usize,
 }
 
-const FULL: Extent =
-    Extent { name: "full", rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
+const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
 /// It is small differences that count, and one round differs from the next by more.
-const WALL: Extent = Extent { name: "wall", rounds: 15, ..FULL };
-const QUICK: Extent =
-    Extent { name: "quick", rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
+const WALL: Extent = Extent { rounds: 15, ..FULL };
+const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
 struct Row {
@@ -308,7 +305,7 @@ fn main() -> Any<()> {
     let recorded = Baseline::read(&version)?;
     let recorded = recorded.as_ref();
     let mut json = json!({
-        "extent": extent.name, "machine": machine, "python": version, "load": {"before": before},
+        "machine": machine, "python": version, "load": {"before": before},
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut results, mut curves) = (Results::default(), Vec::new());
@@ -320,8 +317,7 @@ fn main() -> Any<()> {
         let stage = Stage::set(python)?;
         if let [ours, other, ..] = all {
             results = runtime.block_on(measure(&stage, all, extent))?;
-            json["results"] =
-                results.show(*ours, *other, recorded.filter(|_| extent.name == FULL.name));
+            json["results"] = results.show(*ours, *other, recorded.filter(|_| extent == FULL));
         }
         if part("growth") {
             let calibration = results.median(ALONE, Who::Python);
