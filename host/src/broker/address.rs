@@ -17,6 +17,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Seconds between heartbeats, unless the URL says otherwise: a peer that vanished
 /// without a word is noticed after twice as long.
 const HEARTBEAT_SECONDS: u16 = 20;
+/// Longest frame, in bytes, unless the URL says otherwise: RabbitMQ's default. lapin has buffers of
+/// 32 of them. Told how long they are from the start on, it takes them as zeros that the system has
+/// not to provide until they are used; it writes zeros to what it adds once the broker has said so.
+const FRAME_BYTES: u32 = 128 << 10;
 
 /// A broker's URL, checked. Shown without its password.
 #[derive(Clone)]
@@ -44,6 +48,7 @@ impl Address {
             return Err(invalid("the vhost has more than 255 bytes".to_owned()));
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        uri.query.frame_max.get_or_insert(FRAME_BYTES);
         Ok(Address { uri })
     }
 

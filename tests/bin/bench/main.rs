@@ -6,10 +6,11 @@
 //!
 //! Beside ROH's medians stands what they are of those recorded in `docs`, if there are any.
 //!
-//! All take the same tasks from the same client, which is none of theirs. Celery's are not kept
-//! apart from each other in any way, so what can be had with a process for each task stands beside,
-//! and what a consumer takes that runs nothing: the way to the broker and back. With `wall` the
-//! other one is ROH as well, but for the second wall: its instances are in the daemon's process.
+//! All take the same tasks from the same client, which is none of theirs, and then from those in
+//! Python that their users have. Celery's are not kept apart from each other in any way, so what can
+//! be had with a process for each task stands beside, and what a consumer takes that runs nothing:
+//! the way to the broker and back. With `wall` the other one is ROH as well, but for the second
+//! wall: its instances are in the daemon's process.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
 
@@ -56,9 +57,8 @@ const ECHO: &str = "echo";
 type Any<T> = Result<T, Box<dyn Error>>;
 
 /// How much is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Extent {
-    name: &'static str,
     rounds: usize,
     tasks: usize,
     /// Tasks with a process for each.
@@ -68,12 +68,10 @@ struct Extent {
     asleep: usize,
 }
 
-const FULL: Extent =
-    Extent { name: "full", rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
+const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
 /// It is small differences that count, and one round differs from the next by more.
-const WALL: Extent = Extent { name: "wall", rounds: 15, ..FULL };
-const QUICK: Extent =
-    Extent { name: "quick", rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
+const WALL: Extent = Extent { rounds: 15, ..FULL };
+const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
 struct Row {
@@ -148,22 +146,28 @@ const WITH: [(&str, &str); 2] = [("tasks with replies", RATE), ("CPU time of eac
 const WITHOUT: [(&str, &str); 2] =
     [("tasks without replies", RATE), ("CPU time of each of those", "µs")];
 const TRIPS: [(&str, &str); 2] = [("round trip, median", "ms"), ("round trip, p99", "ms")];
-const START: [(&str, &str); 2] =
-    [("start to first task done", "ms"), ("resident memory, idle", "MiB")];
+const PYTHON_TRIPS: [(&str, &str); 2] =
+    [("round trip from Python, median", "ms"), ("round trip from Python, p99", "ms")];
+const START: (&str, &str) = ("start to first task done", "ms");
+const IDLE: [(&str, &str); 2] = [("resident memory, idle", "MiB"), ("private memory, idle", "MiB")];
 const SHORT: (&str, &str) = ("round trip beside short tasks, p99", "ms");
 const LOOPS: (&str, &str) = ("round trip beside endless loops, p99", "ms");
 const ALONE: (&str, &str) = ("a task by itself, without a broker", "µs");
 
-const ASLEEP: [(&str, &str); 2] =
-    [("private memory of one asleep", "KiB"), ("slowest answer of /healthz meanwhile", "ms")];
+const ASLEEP: [(&str, &str); 3] = [
+    ("private memory of one asleep", "KiB"),
+    ("page tables of one asleep", "KiB"),
+    ("slowest answer of /healthz meanwhile", "ms"),
+];
 
 async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
     let mut client = Client::connect(&stage.rabbit.url()).await?;
     let (client, mut results) = (&mut client, Results::default());
+    let compared = all.contains(&Who::Celery);
     for round in 1..=extent.rounds {
         for who in all.iter().copied() {
             eprintln!("bench: round {round} of {}: {}", extent.rounds, who.name());
-            let mut add = |rows: [_; 2], (a, b)| {
+            let mut add = |who, rows: [_; 2], (a, b)| {
                 results.add(who, rows[0], a);
                 results.add(who, rows[1], b);
             };
@@ -183,12 +187,23 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 _ => {}
             }
             let (start, tasks) = (measures::start(stage, client, who).await?, extent.tasks);
-            add(WITH, measures::throughput(stage, client, who, tasks, true, &start).await?);
-            add(WITHOUT, measures::throughput(stage, client, who, tasks, false, &start).await?);
-            add(TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
+            add(who, WITH, measures::throughput(stage, client, who, tasks, true, &start).await?);
+            add(
+                who,
+                WITHOUT,
+                measures::throughput(stage, client, who, tasks, false, &start).await?,
+            );
+            add(who, TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
+            if compared {
+                let asked = measures::python_trips(stage, client, who, extent.trips).await?;
+                for (asked, trips) in asked {
+                    add(asked, PYTHON_TRIPS, trips);
+                }
+            }
             if who != Who::Echo {
-                let memory = start.memory / f64::from(1 << 20);
-                add(START, (start.took.as_secs_f64() * 1e3, memory));
+                let mib = |bytes| bytes / f64::from(1 << 20);
+                add(who, IDLE, (mib(start.resident), mib(start.private)));
+                results.add(who, START, start.took.as_secs_f64() * 1e3);
             }
             if who == Who::Roh {
                 let p99 = measures::beside_short(stage, client, extent.trips).await?;
@@ -199,11 +214,12 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
             }
         }
     }
-    if all.contains(&Who::Celery) {
+    if compared {
         eprintln!("bench: {} tasks asleep at once", extent.asleep);
         let asleep = measures::asleep(stage, client, extent.asleep).await?;
-        results.add(Who::Roh, ASLEEP[0], asleep.0);
-        results.add(Who::Roh, ASLEEP[1], asleep.1);
+        results.add(Who::Roh, ASLEEP[0], asleep.private / 1024.0);
+        results.add(Who::Roh, ASLEEP[1], asleep.page_tables / 1024.0);
+        results.add(Who::Roh, ASLEEP[2], asleep.slowest.as_secs_f64() * 1e3);
     }
     Ok(results)
 }
@@ -289,7 +305,7 @@ fn main() -> Any<()> {
     let recorded = Baseline::read(&version)?;
     let recorded = recorded.as_ref();
     let mut json = json!({
-        "extent": extent.name, "machine": machine, "python": version, "load": {"before": before},
+        "machine": machine, "python": version, "load": {"before": before},
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut results, mut curves) = (Results::default(), Vec::new());
@@ -301,8 +317,7 @@ fn main() -> Any<()> {
         let stage = Stage::set(python)?;
         if let [ours, other, ..] = all {
             results = runtime.block_on(measure(&stage, all, extent))?;
-            json["results"] =
-                results.show(*ours, *other, recorded.filter(|_| extent.name == FULL.name));
+            json["results"] = results.show(*ours, *other, recorded.filter(|_| extent == FULL));
         }
         if part("growth") {
             let calibration = results.median(ALONE, Who::Python);

@@ -54,6 +54,28 @@ pub(crate) async fn round_trips(
     Ok((median(&times), within(0.99, times)))
 }
 
+/// The same from Python: with Celery's own client, and with one that is none of theirs.
+pub(crate) async fn python_trips(
+    stage: &Stage,
+    client: &mut Client,
+    who: Who,
+    trips: usize,
+) -> Any<Vec<(Who, (f64, f64))>> {
+    let clients: &[_] = match who {
+        Who::Celery => &[(Who::Celery, "celery"), (Who::CeleryByPika, "pika-celery")],
+        _ => &[(who, "pika")],
+    };
+    let worker = stage.start(who)?;
+    let mut all = Vec::new();
+    for (asked, with) in clients {
+        let times = stage.ask_from_python(with, trips)?;
+        all.push((*asked, (median(&times), within(0.99, times))));
+    }
+    worker.stop()?;
+    client.forget(who).await?;
+    Ok(all)
+}
+
 /// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
 /// another tenant has endless loops on more than all cores.
 pub(crate) async fn beside_loops(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {
@@ -103,7 +125,9 @@ pub(crate) struct Start {
     /// CPU time until then, in seconds.
     cpu: f64,
     /// Bytes that are resident a second later.
-    pub(crate) memory: f64,
+    pub(crate) resident: f64,
+    /// Bytes that it has to itself then.
+    pub(crate) private: f64,
 }
 
 /// Starts one.
@@ -114,10 +138,10 @@ pub(crate) async fn start(stage: &Stage, client: &mut Client, who: Who) -> Any<S
     client.reply().await?;
     let (took, cpu) = (began.elapsed(), cpu_seconds(worker.pid()));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let memory = resident(worker.pid());
+    let (resident, private) = (resident(worker.pid()), private(worker.pid()));
     worker.stop()?;
     client.forget(who).await?;
-    Ok(Start { took, cpu, memory })
+    Ok(Start { took, cpu, resident, private })
 }
 
 /// Microseconds of a trivial task in an executor, from its start to its outcome: the median of so
@@ -159,14 +183,25 @@ pub(crate) fn python_process(stage: &Stage, tasks: usize) -> Any<f64> {
     Ok(median(&times))
 }
 
-/// Has so many tasks asleep at once in one node, all of which must end well: KiB of memory of each
-/// that nothing else has, and milliseconds of the slowest answer of `/healthz` meanwhile.
-pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> Any<(f64, f64)> {
+/// What it takes to have tasks asleep.
+pub(crate) struct Asleep {
+    /// Bytes of memory of each that nothing else has.
+    pub(crate) private: f64,
+    /// Bytes of page tables of each.
+    pub(crate) page_tables: f64,
+    /// The slowest answer of `/healthz` meanwhile.
+    pub(crate) slowest: Duration,
+}
+
+/// Has so many tasks asleep at once in one node, all of which must end well.
+pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> Any<Asleep> {
+    // CPU time of a node within a second in which nothing is started, at most.
+    const AT_REST: f64 = 0.1;
     // Time enough for all to be started, and to look at their memory, which takes a while.
     let start = Duration::from_secs(10) + tasks as u32 * Duration::from_millis(3);
     let sleep = start + Duration::from_secs(5) + tasks as u32 * Duration::from_millis(1);
     let mut daemon = stage.start_large(tasks);
-    let before = private(daemon.pid());
+    let before = (private(daemon.pid()), page_tables(daemon.pid()));
     let (began, now) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH)?);
     client.enqueue_asleep(tasks, (now + sleep).as_secs_f64()).await?;
     let mut slowest = Duration::ZERO;
@@ -178,16 +213,22 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
         slowest = slowest.max(asked.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let memory = private(daemon.pid()) - before;
+    // To the node a task runs from the moment that it was handed over, started or not.
+    let used = cpu_seconds(daemon.pid());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let at_rest = cpu_seconds(daemon.pid()) - used < AT_REST;
+    let after = (private(daemon.pid()), page_tables(daemon.pid()));
     let all = format!(" {tasks}.0");
     let metrics = daemon.metrics();
     let mut lines = metrics.lines().filter(|line| line.starts_with("roh_running_tasks"));
-    if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > sleep {
+    if !lines.any(|line| line.ends_with(&all)) || !at_rest || began.elapsed() > sleep {
         return Err("not all of them are asleep at once".into());
     }
     client.replies(tasks).await?;
     Worker::Roh(daemon).stop()?;
-    Ok((memory / tasks as f64 / 1024.0, slowest.as_secs_f64() * 1e3))
+    let each = |before: f64, after: f64| (after - before) / tasks as f64;
+    let (private, page_tables) = (each(before.0, after.0), each(before.1, after.1));
+    Ok(Asleep { private, page_tables, slowest })
 }
 
 /// The unit of which more is better.
@@ -243,11 +284,24 @@ fn resident(pid: u32) -> f64 {
     family(pid).values().map(|fields| fields[21]).sum::<f64>() * rustix::param::page_size() as f64
 }
 
-/// Bytes of memory that a process and all that it started have to themselves.
+/// Bytes of memory that a process and all that it started take from the machine beside files that
+/// they have mapped: how much of those is resident is up to the kernel, which has them anyway.
+/// What they share counts once.
 fn private(pid: u32) -> f64 {
+    sizes(pid, "smaps_rollup", &["Pss_Anon:", "SwapPss:"])
+}
+
+/// Bytes of the page tables of a process and all that it started.
+fn page_tables(pid: u32) -> f64 {
+    sizes(pid, "status", &["VmPTE:"])
+}
+
+/// Bytes that such a file in `/proc/PID` has under these names, of a process and all that it
+/// started.
+fn sizes(pid: u32, file: &str, names: &[&str]) -> f64 {
     let of = |pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        let lines = text.lines().filter(|line| line.starts_with("Private_"));
+        let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let lines = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
         let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         sizes.sum::<f64>() * 1024.0
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use roh_tests::daemon::{Daemon, Settings, source_and_tenant};
 use roh_tests::process::{Owned, bound_command, workspace};
@@ -35,6 +35,8 @@ pub(crate) enum Who {
     /// ROH without executors.
     Within,
     Celery,
+    /// Celery as well, asked from Python by the client that asks the others.
+    CeleryByPika,
     /// Celery with a process for each task.
     Forking,
     /// Runs nothing.
@@ -49,6 +51,7 @@ impl Who {
             Who::Roh => "roh",
             Who::Within => "without the wall",
             Who::Celery => "celery",
+            Who::CeleryByPika => "celery, asked by pika",
             Who::Forking => "celery, a process each",
             Who::Echo => "nothing run",
             Who::Python => "a python process each",
@@ -56,7 +59,7 @@ impl Who {
     }
 
     pub(crate) fn is_celery(self) -> bool {
-        matches!(self, Who::Celery | Who::Forking)
+        matches!(self, Who::Celery | Who::CeleryByPika | Who::Forking)
     }
 
     pub(crate) fn queue(self) -> &'static str {
@@ -141,18 +144,13 @@ impl Stage {
                 Worker::Other(Owned::spawn(&mut command)?)
             }
             Who::Python => return Err("it takes no tasks from a broker".into()),
-            Who::Celery | Who::Forking => {
+            Who::Celery | Who::CeleryByPika | Who::Forking => {
                 let log = fs::File::create(self.folder.path().join("celery.log"))?;
-                let mut command = bound_command(&self.python);
+                let mut command = self.python_program();
                 command
                     .args(["-m", "celery", "-A", "celery_app", "worker", "--pool=prefork"])
                     .args(["--concurrency=2", "--queues", Who::Celery.queue(), "--loglevel=error"])
                     .args(["--without-gossip", "--without-mingle", "--without-heartbeat"])
-                    .current_dir(workspace().join("tests/bench"))
-                    .env("PYTHONDONTWRITEBYTECODE", "1")
-                    .env("BENCH_BROKER", self.rabbit.url().replacen("amqp:", "pyamqp:", 1))
-                    .env("BENCH_QUEUE", Who::Celery.queue())
-                    .stdin(Stdio::null())
                     .stdout(log.try_clone()?)
                     .stderr(log);
                 if who == Who::Forking {
@@ -161,5 +159,32 @@ impl Stage {
                 Worker::Other(Owned::spawn(&mut command)?)
             }
         })
+    }
+
+    /// Milliseconds of each of so many tasks, one after the other, that a `client` in Python asks
+    /// for.
+    pub(crate) fn ask_from_python(&self, client: &str, trips: usize) -> Any<Vec<f64>> {
+        let mut command = self.python_program();
+        command.args(["round_trips.py", client, &trips.to_string()]).stdout(Stdio::piped());
+        let mut process = Owned::spawn(&mut command)?;
+        // The pipe has room for all that it prints.
+        let status = process.wait(LIMIT).ok_or("the client in Python does not end")?;
+        if !status.success() {
+            return Err(format!("the client in Python: {status}").into());
+        }
+        let times = process.child().stdout.take().ok_or("it is piped")?;
+        Ok(serde_json::from_reader(times)?)
+    }
+
+    /// A Python that has Celery, and pika, beside the programs of `tests/bench`.
+    fn python_program(&self) -> Command {
+        let mut command = bound_command(&self.python);
+        command
+            .current_dir(workspace().join("tests/bench"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("BENCH_BROKER", self.rabbit.url())
+            .env("BENCH_QUEUE", Who::Celery.queue())
+            .stdin(Stdio::null());
+        command
     }
 }

@@ -5,7 +5,7 @@ mod build;
 mod cache;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use roh_abi::ABI_VERSION;
 use serde::{Deserialize, Serialize};
@@ -111,13 +111,13 @@ impl Image {
     /// The image of `recipe` from the cache, built first if it is missing or damaged.
     /// Takes under 100 ms if it is there, half a minute if not.
     pub fn open_or_build(recipe: &Recipe, progress: Progress) -> Result<Image, ImageError> {
-        let guest = read_guest(&recipe.guest)?;
-        let engine = compiling_engine(recipe)?;
-        let key = key(&engine, &guest);
-        let cache = cache::Cache::open(&recipe.cache)?;
-        if let Some(image) = cache.get(&key) {
+        if let Some(image) = Image::open(recipe)? {
             return Ok(image);
         }
+        let guest = std::fs::read(&recipe.guest).map_err(unreadable(recipe))?;
+        let engine = compiling_engine(recipe)?;
+        let key = key(&engine, blake3::hash(&guest));
+        let cache = cache::Cache::open(&recipe.cache)?;
         let _lock = cache.lock(&key, &|| progress(Stage::Waiting))?;
         // Another process may have built it while this one waited.
         if let Some(image) = cache.get(&key) {
@@ -133,13 +133,17 @@ impl Image {
 
     /// The image of `recipe` if the cache holds it. Changes nothing.
     pub fn open(recipe: &Recipe) -> Result<Option<Image>, ImageError> {
-        let guest = read_guest(&recipe.guest)?;
-        let key = key(&compiling_engine(recipe)?, &guest);
-        let unreadable = |error: std::io::Error| ImageError::Cache {
+        // In pieces: to free as much at once would have malloc keep all that is freed later.
+        let mut guest = blake3::Hasher::new();
+        File::open(&recipe.guest)
+            .and_then(|file| guest.update_reader(file).map(drop))
+            .map_err(unreadable(recipe))?;
+        let key = key(&compiling_engine(recipe)?, guest.finalize());
+        let no_cache = |error: std::io::Error| ImageError::Cache {
             path: recipe.cache.clone(),
             why: error.to_string(),
         };
-        match recipe.cache.try_exists().map_err(unreadable)? {
+        match recipe.cache.try_exists().map_err(no_cache)? {
             true => Ok(cache::Cache::open(&recipe.cache)?.get(&key)),
             false => Ok(None),
         }
@@ -165,8 +169,8 @@ pub(super) fn load(code: File, engine: &Engine) -> wasmtime::Result<Module> {
     }
 }
 
-fn read_guest(path: &Path) -> Result<Vec<u8>, ImageError> {
-    std::fs::read(path).map_err(|source| ImageError::Guest { path: path.to_owned(), source })
+fn unreadable(recipe: &Recipe) -> impl FnOnce(std::io::Error) -> ImageError {
+    |source| ImageError::Guest { path: recipe.guest.clone(), source }
 }
 
 fn compiling_engine(recipe: &Recipe) -> Result<Engine, ImageError> {
@@ -179,13 +183,13 @@ const FORMAT: u32 = 1;
 
 /// Names an image by all that it depends on: the guest, this program, the engine with
 /// its settings, and the machine's CPU features.
-fn key(engine: &Engine, guest: &[u8]) -> String {
+fn key(engine: &Engine, guest: blake3::Hash) -> String {
     let mut hasher = KeyHasher(blake3::Hasher::new());
     hasher.0.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.0.update(&FORMAT.to_le_bytes());
     hasher.0.update(&ABI_VERSION.to_le_bytes());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
-    hasher.0.update(blake3::hash(guest).as_bytes());
+    hasher.0.update(guest.as_bytes());
     hasher.0.finalize().to_hex()[..32].to_owned()
 }
 
