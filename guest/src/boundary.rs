@@ -2,6 +2,9 @@
 //! Nothing here knows Python.
 #![allow(unsafe_code, reason = "exports, imports and raw memory are what this file is for")]
 
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+
 use roh_abi::{ABI_VERSION, Answer, Call, Request, Script, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,12 +69,15 @@ extern "C" fn roh_alloc(len: usize) -> *mut u8 {
 extern "C" fn roh_boot() {
     report_panics();
     interpreter::boot();
+    wipe_stack::<{ 256 << 10 }>();
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
     let script: Script = receive(&take(ptr, len));
-    give(&interpreter::with(|guest| script::load(guest, script)))
+    let loaded = give(&interpreter::with(|guest| script::load(guest, script)));
+    wipe_stack::<{ 32 << 10 }>();
+    loaded
 }
 
 #[unsafe(no_mangle)]
@@ -84,6 +90,16 @@ extern "C" fn roh_call(ptr: *mut u8, len: usize) -> u64 {
 extern "C" fn roh_alarm() -> *mut u8 {
     // What the host writes is a `true`.
     interpreter::with(|guest| guest.alarm()).cast()
+}
+
+/// Overwrites what functions that have returned left on the stack, so far down: the pages that they
+/// wrote to are again what they were at boot, and no part of a script's image.
+#[inline(never)]
+fn wipe_stack<const BYTES: usize>() {
+    let mut left = MaybeUninit::<[u8; BYTES]>::uninit();
+    // SAFETY: a local variable, of that many bytes.
+    unsafe { left.as_mut_ptr().cast::<u8>().write_bytes(0, BYTES) };
+    black_box(&left);
 }
 
 fn take(ptr: *mut u8, len: usize) -> Vec<u8> {

@@ -208,7 +208,8 @@ def _run(name, file, is_package, source):
         raise
     finally:
         spec._initializing = False
-    return sys.modules.get(name, module)
+    found = sys.modules.get(name)
+    return module if found is None else found
 
 
 def run_inline(file, source):

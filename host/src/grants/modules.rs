@@ -165,7 +165,8 @@ impl Told {
                 // image.
                 if known.modules.len() > MOST_ANSWERS {
                     self.modules -= known.modules.len();
-                    known.modules.clear();
+                    // With the room that it took.
+                    known.modules = Vec::new();
                 }
             }
         }

@@ -37,6 +37,9 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest {
     std::array::from_fn(|i| hash.as_bytes()[i])
 }
 
+/// What a top level was told when it asked for modules: their names, and the hashes of the answers.
+type Answers = Vec<(String, Digest)>;
+
 /// Says which script image a job can start from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptKey {
@@ -44,7 +47,7 @@ pub struct ScriptKey {
     pub(crate) script: Digest,
     /// What its top level would be told now when it asks for modules: their names, in order, and
     /// the hashes of the answers.
-    pub(crate) answers: Vec<(String, Digest)>,
+    pub(crate) answers: Answers,
     /// Whether it is worth an image from its second task on only: it may come no second time.
     pub(crate) later: bool,
 }
@@ -56,16 +59,30 @@ impl ScriptKey {
         ScriptKey { script: digest(&roh_abi::encode(script)), answers: Vec::new(), later }
     }
 
-    /// Whether a top level would be told now what it was told then. If that was `lately`, after
-    /// this key was made, what this key does not know yet is as new as can be.
-    fn would_be_told(&self, answers: &[(String, Digest)], lately: bool) -> bool {
-        answers.iter().all(|(name, answer)| {
+    /// Whether a top level would be told now what it was told then.
+    fn would_be_told(&self, answers: &Answers) -> Told {
+        let mut all = Told::Same;
+        for (name, answer) in answers {
             match self.answers.binary_search_by(|(known, _)| known.cmp(name)) {
-                Ok(at) => self.answers[at].1 == *answer,
-                Err(_) => lately,
+                Ok(at) if self.answers[at].1 == *answer => {}
+                Ok(_) => return Told::Otherwise,
+                Err(_) => all = Told::Unknown,
             }
-        })
+        }
+        all
     }
+}
+
+/// What a top level would be told now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// What it was told.
+    Same,
+    /// Something else: a module has changed.
+    Otherwise,
+    /// The key does not know all that it asked for. It may be older than the answers, or the daemon
+    /// may have forgotten some.
+    Unknown,
 }
 
 /// A script's image.
@@ -88,14 +105,11 @@ impl ScriptImage {
 /// All that is known of scripts.
 pub(super) struct Scripts {
     kept: Mutex<Kept>,
-    /// For images, in bytes.
-    budget: usize,
 }
 
 /// What is known of a script.
 struct Known {
-    /// What its top level was told.
-    answers: Vec<(String, Digest)>,
+    answers: Answers,
     verdict: Verdict,
 }
 
@@ -109,11 +123,14 @@ enum Verdict {
 }
 
 impl Known {
-    /// What a task starts from; `None` if this says nothing of it.
+    /// What a task starts from; `None` if this says nothing of it. If its script was loaded
+    /// `lately`, after the key was made, what the key does not know is as new as can be.
     fn found(&self, key: &ScriptKey, lately: bool) -> Option<Found> {
+        let told = key.would_be_told(&self.answers);
+        if told == Told::Otherwise || told == Told::Unknown && !lately {
+            return None;
+        }
         match &self.verdict {
-            // A module has changed.
-            _ if !key.would_be_told(&self.answers, lately) => None,
             Verdict::Image(image) => Some(Found::Image(image.clone())),
             Verdict::Never => Some(Found::Without),
             Verdict::Failed(at) => (lately || at.elapsed() < RETRY).then_some(Found::Without),
@@ -155,33 +172,38 @@ pub(super) enum Found {
 impl Scripts {
     /// Keeps so many bytes of images.
     pub(super) fn new(budget: usize) -> Scripts {
-        Scripts { kept: Mutex::new(Kept::new(budget)), budget }
+        Scripts { kept: Mutex::new(Kept::new(budget)) }
     }
 
     /// What a task of that tenant's script starts from.
     pub(super) fn find(self: &Arc<Scripts>, tenant: &TenantName, key: &ScriptKey) -> Found {
-        if self.budget == 0 {
-            return Found::Without;
-        }
         let name = (tenant.clone(), key.script);
         let mut kept = self.lock();
         let (state, uses) = kept.come(&name);
-        match state {
+        let outdated = match state {
             Some(State::Building(building)) => return Found::Wait(building.clone()),
-            Some(State::Known(known)) => {
-                if let Some(found) = known.found(key, false) {
-                    return found;
+            Some(State::Known(known)) => match known.found(key, false) {
+                Some(found) => return found,
+                // It asks now, so it is known the next time; if not, what it asks for changes.
+                None if key.would_be_told(&known.answers) == Told::Unknown => {
+                    if !uses.is_power_of_two() {
+                        return Found::Without;
+                    }
+                    true
                 }
-                kept.goes(name.clone());
-            }
-            Some(State::NoRoom(_)) | None => {}
+                None => true,
+            },
+            Some(State::NoImage { answers, .. }) => key.would_be_told(answers) == Told::Otherwise,
+            None => false,
+        };
+        let gone = if outdated { kept.outdated(&name) } else { None };
+        let building = kept.is_worth_an_image(&name, key, uses).then(Arc::<Building>::default);
+        if let Some(building) = &building {
+            kept.building(name.clone(), building.clone());
         }
-        if !kept.is_worth_an_image(&name, key, uses) {
-            return Found::Without;
-        }
-        let building = Arc::<Building>::default();
-        kept.building(name.clone(), building.clone());
         drop(kept);
+        drop(gone);
+        let Some(building) = building else { return Found::Without };
         let (scripts, answers) = (self.clone(), Vec::new());
         Found::Build(Build { scripts, name, building, answers, random: false, verdict: None })
     }
@@ -198,7 +220,7 @@ pub(super) struct Build {
     scripts: Arc<Scripts>,
     name: Name,
     building: Arc<Building>,
-    answers: Vec<(String, Digest)>,
+    answers: Answers,
     /// Whether the guest had random bytes before the script ran.
     random: bool,
     verdict: Option<Verdict>,
@@ -223,7 +245,8 @@ impl Drop for Build {
         let known = Arc::new(Known { answers, verdict });
         // Those that wait have it from there: there may be no room for it.
         let _ = self.building.known.set(known.clone());
-        self.scripts.lock().known(self.name.clone(), known);
+        let gone = self.scripts.lock().known(self.name.clone(), known);
+        drop(gone);
         self.building.over.cancel();
     }
 }

@@ -66,8 +66,8 @@ impl Snapshot {
     }
 }
 
-/// A snapshot put by: what sets it apart from the interpreter image, to within some bytes. In most
-/// of its pages that is a few counts of references.
+/// A snapshot put by: of its pages, only the blocks that differ from the interpreter image. In most
+/// that is a few counts of references.
 #[derive(Debug)]
 pub(super) struct Packed {
     len: usize,

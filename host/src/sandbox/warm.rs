@@ -103,11 +103,15 @@ impl Warm {
     /// One that is kept for `tenant`: as it is wanted, or the oldest if there is no room for
     /// more, so that each script has its own as long as there is.
     fn take_kept(&self, tenant: &TenantName, from: Option<&Arc<Snapshot>>) -> Option<Guest> {
+        let of_image = self.undo.as_ref()?.image().len();
         let mut kept = self.kept();
         let in_all: usize = kept.iter().map(|kept| kept.bytes).sum();
-        let full = kept.len() >= MOST as usize || in_all > MOST_IN_ALL - MOST_BYTES;
+        let one_more = MOST_BYTES + from.map_or(0, |from| from.bytes());
+        let full = kept.len() >= MOST as usize || in_all + one_more > MOST_IN_ALL;
+        let fits =
+            |guest: &Guest| guest.memory_bytes() == from.map_or(of_image, |from| from.len) as u64;
         let wanted = kept.iter().rposition(|k| k.tenant == *tenant && is_of(&k.guest, from));
-        let any = || kept.iter().position(|k| k.tenant == *tenant).filter(|_| full);
+        let any = || kept.iter().position(|k| full && k.tenant == *tenant && fits(&k.guest));
         let found = wanted.or_else(any)?;
         kept.remove(found).map(|kept| kept.guest)
     }

@@ -1,21 +1,22 @@
 //! What is kept of scripts: images, as many as there is room for, and notes on others.
 //!
 //! Where room is short, those images stay that are used most. An image counts for more the less its
-//! tenant has beside it, so that no tenant's many push out another's few; and what nobody uses any
-//! more counts for nothing, whosever it is. To make an image costs several runs of its script, so
-//! the one that comes must be worth twice what has to go.
+//! tenant has beside it, so that no tenant's many push out another's few; and what nobody has used
+//! for long counts for nothing, whosever it is. To make an image costs several runs of its script,
+//! so the one that comes must be worth twice what has to go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::uses::Uses;
-use super::{Building, Digest, Known, ScriptKey, Verdict};
+use super::uses::{LATELY, Uses};
+use super::{Answers, Building, Digest, Known, ScriptKey, Verdict};
 use crate::task::TenantName;
 
-/// How many notes are kept.
-pub(super) const MOST_NOTES: usize = 1024;
+/// How many notes are kept: where more scripts than that come in turn, one may be made an image
+/// again and again that turns out to be larger than others, and to have no room.
+pub(super) const MOST_NOTES: usize = 8192;
 
 /// How much they may take up together, in bytes.
 pub(super) const NOTES_BYTES: usize = 4 << 20;
@@ -24,6 +25,9 @@ pub(super) const NOTES_BYTES: usize = 4 << 20;
 /// take longer than to run the script.
 const LOOKED_AT: usize = 128;
 
+/// An image that was not used while tasks came so often is not used any more.
+const LONG: u64 = 16 * LATELY as u64;
+
 /// What an entry takes up, in bytes, beside its image and the answers that its script had.
 pub(super) const OVERHEAD: usize = 256;
 
@@ -31,7 +35,7 @@ pub(super) type Name = (TenantName, Digest);
 
 pub(super) struct Kept {
     /// For images, in bytes.
-    budget: usize,
+    pub(super) budget: usize,
     pub(super) images: Shelf,
     pub(super) notes: Shelf,
     uses: Uses,
@@ -62,16 +66,17 @@ pub(super) enum State {
     Building(Arc<Building>),
     /// A task has loaded it.
     Known(Arc<Known>),
-    /// Its image, of so many bytes, had no room.
-    NoRoom(usize),
+    /// It had an image of so many bytes, or had one made, and has none.
+    NoImage { answers: Answers, bytes: usize },
 }
 
 impl Shelf {
-    fn put(&mut self, name: Name, entry: Entry) {
-        self.remove(&name);
+    fn put(&mut self, name: Name, entry: Entry) -> Option<Entry> {
+        let old = self.remove(&name);
         self.bytes += entry.bytes;
         *self.of_tenants.entry(name.0.clone()).or_default() += entry.bytes;
         self.entries.insert(name, entry);
+        old
     }
 
     fn remove(&mut self, name: &Name) -> Option<Entry> {
@@ -89,12 +94,17 @@ impl Shelf {
     fn of_tenant(&self, tenant: &TenantName) -> usize {
         self.of_tenants.get(tenant).copied().unwrap_or_default()
     }
+
+    /// What one takes up, about.
+    fn each(&self) -> usize {
+        self.bytes.checked_div(self.entries.len()).unwrap_or_default()
+    }
 }
 
 impl Kept {
     pub(super) fn new(budget: usize) -> Kept {
-        let (images, notes) = Default::default();
-        Kept { budget, images, notes, uses: Uses::default(), now: 0, next: 0 }
+        let (images, notes, uses) = Default::default();
+        Kept { budget, images, notes, uses, now: 0, next: 0 }
     }
 
     /// A task comes with that script: what is known of it, and how often it came lately.
@@ -114,12 +124,12 @@ impl Kept {
 
     /// Whether there would be room for an image of that script, which came `uses` times lately.
     pub(super) fn is_worth_an_image(&mut self, name: &Name, key: &ScriptKey, uses: u8) -> bool {
-        if key.later && uses < 2 {
+        if self.budget == 0 || key.later && uses < 2 {
             return false;
         }
         let bytes = match self.notes.entries.get(name).map(|note| &note.state) {
-            Some(State::NoRoom(bytes)) => *bytes,
-            _ => self.images.bytes.checked_div(self.images.entries.len()).unwrap_or_default(),
+            Some(State::NoImage { bytes, .. }) => *bytes,
+            _ => self.images.each(),
         };
         // To weigh it against others takes a while: not each time that it comes.
         let weigh = self.lacks(bytes) == 0 || uses.is_power_of_two();
@@ -131,30 +141,40 @@ impl Kept {
         self.note(name, State::Building(building), OVERHEAD);
     }
 
-    /// A task has loaded it.
-    pub(super) fn known(&mut self, name: Name, known: Arc<Known>) {
-        let told: usize =
-            known.answers.iter().map(|answer| answer.0.len() + size_of_val(answer)).sum();
+    /// A task has loaded it. Whoever gets what goes for it is to drop that without the lock.
+    pub(super) fn known(&mut self, name: Name, known: Arc<Known>) -> Vec<Entry> {
+        let told = told_bytes(&known.answers);
         let Verdict::Image(image) = &known.verdict else {
-            return self.note(name, State::Known(known), OVERHEAD + told);
+            self.note(name, State::Known(known), OVERHEAD + told);
+            return Vec::new();
         };
         let bytes = OVERHEAD + told + image.bytes();
-        let Some(gone) = self.in_its_place(&name, bytes, self.uses.of(&name)) else {
-            return self.note(name, State::NoRoom(bytes), OVERHEAD);
+        let Some(others) = self.in_its_place(&name, bytes, self.uses.of(&name)) else {
+            let answers = known.answers.clone();
+            self.note(name, State::NoImage { answers, bytes }, OVERHEAD + told);
+            return Vec::new();
         };
-        for name in gone {
-            self.goes(name);
-        }
+        let gone = others.into_iter().filter_map(|other| self.goes(other)).collect();
         self.notes.remove(&name);
         let entry = Entry { state: State::Known(known), used: self.now, bytes };
         self.images.put(name, entry);
+        gone
+    }
+
+    /// What is known of it is out of date. Whoever gets it is to drop it without the lock.
+    pub(super) fn outdated(&mut self, name: &Name) -> Option<Entry> {
+        self.notes.remove(name).or_else(|| self.goes(name.clone()))
     }
 
     /// An image goes. How large it was is kept.
-    pub(super) fn goes(&mut self, name: Name) {
-        if let Some(gone) = self.images.remove(&name) {
-            self.note(name, State::NoRoom(gone.bytes), OVERHEAD);
+    fn goes(&mut self, name: Name) -> Option<Entry> {
+        let gone = self.images.remove(&name)?;
+        if let State::Known(known) = &gone.state {
+            let (answers, bytes) = (known.answers.clone(), gone.bytes);
+            let takes = OVERHEAD + told_bytes(&answers);
+            self.note(name, State::NoImage { answers, bytes }, takes);
         }
+        Some(gone)
     }
 
     fn lacks(&self, bytes: usize) -> usize {
@@ -168,25 +188,27 @@ impl Kept {
         if lacks == 0 {
             return Some(Vec::new());
         }
-        if bytes > self.budget || uses < 2 {
+        if bytes > self.budget {
             return None;
         }
-        let worth = |uses: u8, of_tenant: usize| f64::from(uses) / of_tenant as f64;
         let images = &self.images.entries;
+        let enough = lacks.checked_div(self.images.each()).unwrap_or_default() * 2;
         let in_turn = (self.next..).map(|at| images.get_index(at % images.len()));
         let mut some: Vec<_> = in_turn
-            .take(images.len().min(LOOKED_AT))
+            .take(images.len().min(LOOKED_AT.max(enough)))
             .flatten()
             .map(|(name, image)| {
-                (worth(self.uses.of(name), self.images.of_tenant(&name.0)), image, name)
+                let long_ago = self.now - image.used > LONG;
+                let uses = if long_ago { 0 } else { self.uses.of(name).max(1) };
+                (worth(uses, self.images.of_tenant(&name.0)), image, name)
             })
             .collect();
         self.next = (self.next + some.len()) % images.len().max(1);
         some.sort_unstable_by(|(a, one, _), (b, other, _)| {
             a.total_cmp(b).then(one.used.cmp(&other.used))
         });
-        let mine = self.images.of_tenant(&name.0) + bytes;
-        let (worth, mut given, mut gone) = (worth(uses, mine), 0.0, Vec::new());
+        let its_worth = worth(uses, self.images.of_tenant(&name.0) + bytes);
+        let (mut given, mut gone) = (0.0, Vec::new());
         for (worth, image, name) in some {
             if lacks == 0 {
                 break;
@@ -195,28 +217,28 @@ impl Kept {
             lacks = lacks.saturating_sub(image.bytes);
             gone.push(name.clone());
         }
-        (lacks == 0 && worth >= 2.0 * given).then_some(gone)
+        (lacks == 0 && its_worth >= 2.0 * given).then_some(gone)
     }
 
     fn note(&mut self, name: Name, state: State, bytes: usize) {
         self.notes.put(name, Entry { state, used: self.now, bytes });
-        while self.notes.bytes > NOTES_BYTES && self.forget(|note| note.bytes, 1) {}
+        while self.notes.bytes > NOTES_BYTES && self.forget(1) {}
         // Some at once: it takes a while to find them.
-        while self.notes.entries.len() > MOST_NOTES && self.forget(|_| 1, MOST_NOTES / 8) {}
+        while self.notes.entries.len() > MOST_NOTES && self.forget(MOST_NOTES / 8) {}
     }
 
-    /// The tenant that has most of what is short gives way: so many notes that it has not used for
-    /// longest. Whether it had one.
-    fn forget(&mut self, takes: fn(&Entry) -> usize, count: usize) -> bool {
+    /// The tenant whose notes take up most gives way: so many that it has not used for longest.
+    /// Whether it had one.
+    fn forget(&mut self, count: usize) -> bool {
         // Not while others wait for it.
         let can_go = |(_, note): &(&Name, &Entry)| !matches!(note.state, State::Building(_));
         let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
         for (name, note) in self.notes.entries.iter().filter(can_go) {
-            let (takes_up, notes) = tenants.entry(&name.0).or_default();
-            *takes_up += takes(note);
+            let (bytes, notes) = tenants.entry(&name.0).or_default();
+            *bytes += note.bytes;
             notes.push((note.used, name.clone()));
         }
-        let Some((_, mut notes)) = tenants.into_values().max_by_key(|(most, _)| *most) else {
+        let Some((_, mut notes)) = tenants.into_values().max_by_key(|(bytes, _)| *bytes) else {
             return false;
         };
         notes.sort_unstable();
@@ -225,4 +247,13 @@ impl Kept {
         }
         true
     }
+}
+
+/// What an image is worth that came so often lately, of a tenant that has so many bytes of images.
+fn worth(uses: u8, of_tenant: usize) -> f64 {
+    f64::from(uses) / of_tenant as f64
+}
+
+fn told_bytes(answers: &Answers) -> usize {
+    answers.iter().map(|answer| answer.0.len() + size_of_val(answer)).sum()
 }
