@@ -9,7 +9,7 @@ use roh_abi::{ABI_VERSION, Answer, Call, Request, Script, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{interpreter, script};
+use crate::{heap, interpreter, script};
 
 mod imports {
     #[link(wasm_import_module = "roh")]
@@ -69,6 +69,7 @@ extern "C" fn roh_alloc(len: usize) -> *mut u8 {
 extern "C" fn roh_boot() {
     report_panics();
     interpreter::boot();
+    heap::fill_holes();
     wipe_stack::<{ 256 << 10 }>();
 }
 

@@ -8,6 +8,7 @@
 mod alarm;
 mod boundary;
 mod exception;
+mod heap;
 mod host;
 mod interpreter;
 mod json_in;

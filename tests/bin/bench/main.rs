@@ -71,7 +71,7 @@ struct Extent {
 const FULL: Extent = Extent { rounds: 5, tasks: 10_000, forks: 100, trips: 500, asleep: 10_000 };
 /// It is small differences that count, and one round differs from the next by more.
 const WALL: Extent = Extent { rounds: 15, ..FULL };
-const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 20, trips: 200, asleep: 1_000 };
+const QUICK: Extent = Extent { rounds: 3, tasks: 2_000, forks: 10, trips: 100, asleep: 1_000 };
 
 /// One thing that is measured, and what came out, round by round.
 struct Row {
@@ -193,12 +193,11 @@ async fn measure(stage: &Stage, all: &[Who], extent: Extent) -> Any<Results> {
                 WITHOUT,
                 measures::throughput(stage, client, who, tasks, false, &start).await?,
             );
-            add(who, TRIPS, measures::round_trips(stage, client, who, extent.trips).await?);
-            if compared {
-                let asked = measures::python_trips(stage, client, who, extent.trips).await?;
-                for (asked, trips) in asked {
-                    add(asked, PYTHON_TRIPS, trips);
-                }
+            let (trips, from_python) =
+                measures::round_trips(stage, client, who, extent.trips, compared).await?;
+            add(who, TRIPS, trips);
+            for (asked, trips) in from_python {
+                add(asked, PYTHON_TRIPS, trips);
             }
             if who != Who::Echo {
                 let mib = |bytes| bytes / f64::from(1 << 20);

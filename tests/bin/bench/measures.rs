@@ -41,39 +41,32 @@ pub(crate) async fn throughput(
 }
 
 /// Milliseconds from client to client: the median, and 99 of 100 are within.
+type Trips = (f64, f64);
+
+/// Those of the client that is the same for all, and those of clients in Python.
 pub(crate) async fn round_trips(
     stage: &Stage,
     client: &mut Client,
     who: Who,
     trips: usize,
-) -> Any<(f64, f64)> {
-    let worker = stage.start(who)?;
-    let times = one_by_one(client, who, trips).await?;
-    worker.stop()?;
-    client.forget(who).await?;
-    Ok((median(&times), within(0.99, times)))
-}
-
-/// The same from Python: with Celery's own client, and with one that is none of theirs.
-pub(crate) async fn python_trips(
-    stage: &Stage,
-    client: &mut Client,
-    who: Who,
-    trips: usize,
-) -> Any<Vec<(Who, (f64, f64))>> {
+    from_python: bool,
+) -> Any<(Trips, Vec<(Who, Trips)>)> {
+    // Celery's own, and one that is none of theirs.
     let clients: &[_] = match who {
+        _ if !from_python => &[],
         Who::Celery => &[(Who::Celery, "celery"), (Who::CeleryByPika, "pika-celery")],
         _ => &[(who, "pika")],
     };
     let worker = stage.start(who)?;
+    let of = |times: Vec<f64>| (median(&times), within(0.99, times));
+    let ours = of(one_by_one(client, who, trips).await?);
     let mut all = Vec::new();
     for (asked, with) in clients {
-        let times = stage.ask_from_python(with, trips)?;
-        all.push((*asked, (median(&times), within(0.99, times))));
+        all.push((*asked, of(stage.ask_from_python(with, trips)?)));
     }
     worker.stop()?;
     client.forget(who).await?;
-    Ok(all)
+    Ok((ours, all))
 }
 
 /// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
@@ -198,7 +191,7 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
     // CPU time of a node within a second in which nothing is started, at most.
     const AT_REST: f64 = 0.1;
     // Time enough for all to be started, and to look at their memory, which takes a while.
-    let start = Duration::from_secs(10) + tasks as u32 * Duration::from_millis(3);
+    let start = Duration::from_secs(5) + tasks as u32 * Duration::from_micros(3500);
     let sleep = start + Duration::from_secs(5) + tasks as u32 * Duration::from_millis(1);
     let mut daemon = stage.start_large(tasks);
     let before = (private(daemon.pid()), page_tables(daemon.pid()));

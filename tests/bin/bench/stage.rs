@@ -79,6 +79,7 @@ pub(crate) struct Stage {
 /// One that runs, until it is dropped.
 pub(crate) enum Worker {
     Roh(Daemon),
+    Celery(Owned),
     Other(Owned),
 }
 
@@ -86,16 +87,21 @@ impl Worker {
     pub(crate) fn pid(&mut self) -> u32 {
         match self {
             Worker::Roh(daemon) => daemon.pid(),
-            Worker::Other(process) => process.child().id(),
+            Worker::Celery(process) | Worker::Other(process) => process.child().id(),
         }
     }
 
-    /// Lets what runs end, and what was settled be.
+    /// Ends it, now that all is done. What was settled stays so.
     pub(crate) fn stop(mut self) -> Any<()> {
         let ended = match &mut self {
             Worker::Roh(daemon) => {
                 daemon.sigterm();
                 daemon.wait(LIMIT)
+            }
+            Worker::Celery(process) => {
+                // It would take seconds to leave otherwise.
+                process.signal(Signal::QUIT);
+                process.wait(LIMIT)
             }
             Worker::Other(process) => {
                 process.signal(Signal::TERM);
@@ -156,7 +162,7 @@ impl Stage {
                 if who == Who::Forking {
                     command.arg("--max-tasks-per-child=1");
                 }
-                Worker::Other(Owned::spawn(&mut command)?)
+                Worker::Celery(Owned::spawn(&mut command)?)
             }
         })
     }
