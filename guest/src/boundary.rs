@@ -93,8 +93,9 @@ extern "C" fn roh_alarm() -> *mut u8 {
     interpreter::with(|guest| guest.alarm()).cast()
 }
 
-/// Overwrites what functions that have returned left on the stack, so far down: the pages that they
-/// wrote to are again what they were at boot, and no part of a script's image.
+/// Overwrites what functions that have returned left on the stack, so far down. After a load, those
+/// pages are again what they were after boot, which wipes more of them, and no part of a script's
+/// image.
 #[inline(never)]
 fn wipe_stack<const BYTES: usize>() {
     let mut left = MaybeUninit::<[u8; BYTES]>::uninit();

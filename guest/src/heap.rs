@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "what this file does, it does by hand: allocating")]
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::hint::black_box;
 
 /// Larger than any hole there is, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -13,13 +14,14 @@ const LARGE: usize = 16 << 10;
 /// The least that is allocated, in bytes.
 const LEAST: usize = 8;
 
-/// Takes all small holes between objects for good, so that what is allocated from now on lies in
-/// large ones, or beyond them all.
+/// Takes all small holes between objects for good, and what is left over of large ones, so that what
+/// is allocated from now on lies in large ones, or beyond them all. The memory may grow by
+/// [`LARGEST`], which is free then.
 pub(crate) fn fill_holes() {
     let mut large = Vec::with_capacity(LARGEST / LARGE);
     // SAFETY: it is freed as it was allocated, and written to by nobody.
     let beyond = unsafe {
-        let beyond = alloc(layout(LARGEST));
+        let beyond = black_box(alloc(layout(LARGEST)));
         assert!(!beyond.is_null(), "there is memory at boot");
         dealloc(beyond, layout(LARGEST));
         beyond.addr()
@@ -31,6 +33,7 @@ pub(crate) fn fill_holes() {
             large.push((hole, size));
         }
     }
+    assert!(large.len() < large.capacity(), "all that are large are spared");
     for size in halves(LARGE / 2, LEAST) {
         while hole(size, beyond).is_some() {}
     }
@@ -44,7 +47,8 @@ pub(crate) fn fill_holes() {
 fn hole(size: usize, below: usize) -> Option<*mut u8> {
     // SAFETY: the size is not zero, and it is freed as it was allocated.
     unsafe {
-        let hole = alloc(layout(size));
+        // Else the compiler may see that nobody uses it.
+        let hole = black_box(alloc(layout(size)));
         if hole.addr() < below && !hole.is_null() {
             return Some(hole);
         }

@@ -12,6 +12,7 @@ crate::tests![
     hello_prints_one_reply_object,
     an_endless_loop_ends_at_its_cpu_limit,
     a_memory_bomb_ends_at_its_memory_limit,
+    the_least_memory_is_enough_for_small_tasks,
     the_examples_do_what_they_say,
     misbehaving_ends_as_it_should,
     what_is_random_differs_between_tasks,
@@ -75,6 +76,12 @@ fn a_memory_bomb_ends_at_its_memory_limit(_: &Rabbit) {
         (&raised["status"], &raised["error"]["message"]),
         (&json!("failed"), &json!("mine"))
     );
+}
+
+fn the_least_memory_is_enough_for_small_tasks(_: &Rabbit) {
+    let source = "import decimal\n\ndef main():\n    return len([str(i) for i in range(20000)])\n";
+    let reply = run_script(source, &["--memory", "48MiB"]);
+    assert_eq!(reply["result"], 20_000, "{reply}");
 }
 
 fn the_examples_do_what_they_say(_: &Rabbit) {

@@ -195,7 +195,7 @@ def import_script(name, _import=__import__):
 
 
 def _run(name, file, is_package, source):
-    """Makes that module as an import does; what it put in its place in `sys.modules`, perhaps."""
+    """Makes that module much as an import does; or else what it put in its place."""
     spec = _importer.spec(name, file, is_package, source)
     module = module_from_spec(spec)
     # Who imports it meanwhile gets it as far as it is, and is told so if that lacks something.

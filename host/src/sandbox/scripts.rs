@@ -184,7 +184,8 @@ impl Scripts {
             Some(State::Building(building)) => return Found::Wait(building.clone()),
             Some(State::Known(known)) => match known.found(key, false) {
                 Some(found) => return found,
-                // It asks now, so it is known the next time; if not, what it asks for changes.
+                // It asks now, so it is known the next time; if not, what it asks for changes, and
+                // its image is made anew now and then.
                 None if key.would_be_told(&known.answers) == Told::Unknown => {
                     if !uses.is_power_of_two() {
                         return Found::Without;

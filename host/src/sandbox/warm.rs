@@ -35,7 +35,7 @@ use crate::task::TenantName;
 pub(super) const MOST: u32 = 128;
 
 /// How much memory of its own a kept instance may have beside its script's image, in bytes. After
-/// trivial tasks it has 150 pages of 4 KiB.
+/// trivial tasks it has 100 pages of 4 KiB.
 const MOST_BYTES: usize = 2 << 20;
 
 /// How much all of them may have together, in bytes.

@@ -207,14 +207,16 @@ pub(crate) async fn asleep(stage: &Stage, client: &mut Client, tasks: usize) -> 
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // To the node a task runs from the moment that it was handed over, started or not.
-    let used = cpu_seconds(daemon.pid());
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let at_rest = cpu_seconds(daemon.pid()) - used < AT_REST;
+    let mut used = f64::NEG_INFINITY;
+    while cpu_seconds(daemon.pid()) - used >= AT_REST && began.elapsed() < sleep {
+        used = cpu_seconds(daemon.pid());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let after = (private(daemon.pid()), page_tables(daemon.pid()));
     let all = format!(" {tasks}.0");
     let metrics = daemon.metrics();
     let mut lines = metrics.lines().filter(|line| line.starts_with("roh_running_tasks"));
-    if !lines.any(|line| line.ends_with(&all)) || !at_rest || began.elapsed() > sleep {
+    if !lines.any(|line| line.ends_with(&all)) || began.elapsed() > sleep {
         return Err("not all of them are asleep at once".into());
     }
     client.replies(tasks).await?;
@@ -277,11 +279,11 @@ fn resident(pid: u32) -> f64 {
     family(pid).values().map(|fields| fields[21]).sum::<f64>() * rustix::param::page_size() as f64
 }
 
-/// Bytes of memory that a process and all that it started take from the machine beside files that
+/// Bytes of memory that a process and all that it started take from the machine beside files on disk that
 /// they have mapped: how much of those is resident is up to the kernel, which has them anyway.
 /// What they share counts once.
 fn private(pid: u32) -> f64 {
-    sizes(pid, "smaps_rollup", &["Pss_Anon:", "SwapPss:"])
+    sizes(pid, "smaps_rollup", &["Pss_Anon:", "Pss_Shmem:", "SwapPss:"])
 }
 
 /// Bytes of the page tables of a process and all that it started.

@@ -222,14 +222,19 @@ impl Kept {
 
     fn note(&mut self, name: Name, state: State, bytes: usize) {
         self.notes.put(name, Entry { state, used: self.now, bytes });
-        while self.notes.bytes > NOTES_BYTES && self.forget(1) {}
+        let too_many = |notes: &Shelf, eighths| {
+            notes.entries.len() > MOST_NOTES / 8 * eighths
+                || notes.bytes > NOTES_BYTES / 8 * eighths
+        };
         // Some at once: it takes a while to find them.
-        while self.notes.entries.len() > MOST_NOTES && self.forget(MOST_NOTES / 8) {}
+        if too_many(&self.notes, 8) {
+            while self.forget(|notes| too_many(notes, 7)) {}
+        }
     }
 
-    /// The tenant whose notes take up most gives way: so many that it has not used for longest.
-    /// Whether it had one.
-    fn forget(&mut self, count: usize) -> bool {
+    /// The tenant whose notes take up most gives way, with those that it has not used for longest,
+    /// as long as there are `too_many`. Whether there may still be.
+    fn forget(&mut self, too_many: impl Fn(&Shelf) -> bool) -> bool {
         // Not while others wait for it.
         let can_go = |(_, note): &(&Name, &Entry)| !matches!(note.state, State::Building(_));
         let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
@@ -242,7 +247,10 @@ impl Kept {
             return false;
         };
         notes.sort_unstable();
-        for (_, name) in notes.into_iter().take(count) {
+        for (_, name) in notes {
+            if !too_many(&self.notes) {
+                return false;
+            }
             self.notes.remove(&name);
         }
         true
