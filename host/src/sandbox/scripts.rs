@@ -182,18 +182,18 @@ impl Scripts {
         let (state, uses) = kept.come(&name);
         let outdated = match state {
             Some(State::Building(building)) => return Found::Wait(building.clone()),
-            Some(State::Known(known)) => match known.found(key, false) {
-                Some(found) => return found,
-                // It asks now, so it is known the next time; if not, what it asks for changes, and
-                // its image is made anew now and then.
-                None if key.would_be_told(&known.answers) == Told::Unknown => {
-                    if !uses.is_power_of_two() {
-                        return Found::Without;
-                    }
-                    true
+            Some(State::Known(known)) => {
+                if let Some(found) = known.found(key, false) {
+                    return found;
                 }
-                None => true,
-            },
+                // What it asks now is known the next time; if not, it asks for something else each
+                // time, and its image is made anew now and then.
+                let unknown = key.would_be_told(&known.answers) == Told::Unknown;
+                if unknown && !uses.is_power_of_two() {
+                    return Found::Without;
+                }
+                true
+            }
             Some(State::NoImage { answers, .. }) => key.would_be_told(answers) == Told::Otherwise,
             None => false,
         };

@@ -103,15 +103,16 @@ impl Warm {
     /// One that is kept for `tenant`: as it is wanted, or the oldest if there is no room for
     /// more, so that each script has its own as long as there is.
     fn take_kept(&self, tenant: &TenantName, from: Option<&Arc<Snapshot>>) -> Option<Guest> {
-        let of_image = self.undo.as_ref()?.image().len();
+        let len = from.map_or(self.undo.as_ref()?.image().len(), |from| from.len) as u64;
         let mut kept = self.kept();
-        let in_all: usize = kept.iter().map(|kept| kept.bytes).sum();
-        let one_more = MOST_BYTES + from.map_or(0, |from| from.bytes());
-        let full = kept.len() >= MOST as usize || in_all + one_more > MOST_IN_ALL;
-        let fits =
-            |guest: &Guest| guest.memory_bytes() == from.map_or(of_image, |from| from.len) as u64;
-        let wanted = kept.iter().rposition(|k| k.tenant == *tenant && is_of(&k.guest, from));
-        let any = || kept.iter().position(|k| full && k.tenant == *tenant && fits(&k.guest));
+        let of_tenant = |k: &Kept| k.tenant == *tenant;
+        let wanted = kept.iter().rposition(|k| of_tenant(k) && is_of(&k.guest, from));
+        let any = || {
+            let one_more = MOST_BYTES + from.map_or(0, |from| from.bytes());
+            let full = kept.len() >= MOST as usize || in_all(&kept) + one_more > MOST_IN_ALL;
+            let fits = |k: &Kept| of_tenant(k) && k.guest.memory_bytes() == len;
+            if full { kept.iter().position(fits) } else { None }
+        };
         let found = wanted.or_else(any)?;
         kept.remove(found).map(|kept| kept.guest)
     }
@@ -135,7 +136,7 @@ impl Warm {
         guest.renew(Instance::idle());
         let mut kept = self.kept();
         kept.push_back(Kept { tenant, guest, bytes });
-        let mut in_all: usize = kept.iter().map(|kept| kept.bytes).sum();
+        let mut in_all = in_all(&kept);
         let mut too_many = Vec::new();
         while kept.len() > MOST as usize || in_all > MOST_IN_ALL {
             let Some(oldest) = kept.pop_front() else { break };
@@ -166,6 +167,11 @@ impl Warm {
         // Nothing panics while it holds the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What they have of memory of their own, together.
+fn in_all(kept: &VecDeque<Kept>) -> usize {
+    kept.iter().map(|kept| kept.bytes).sum()
 }
 
 /// Whether `guest` is made as that image after its tasks.

@@ -279,8 +279,8 @@ fn resident(pid: u32) -> f64 {
     family(pid).values().map(|fields| fields[21]).sum::<f64>() * rustix::param::page_size() as f64
 }
 
-/// Bytes of memory that a process and all that it started take from the machine beside files on disk that
-/// they have mapped: how much of those is resident is up to the kernel, which has them anyway.
+/// Bytes of memory that a process and all that it started take from the machine beside files on disk
+/// that they have mapped: how much of those is resident is up to the kernel, which has them anyway.
 /// What they share counts once.
 fn private(pid: u32) -> f64 {
     sizes(pid, "smaps_rollup", &["Pss_Anon:", "Pss_Shmem:", "SwapPss:"])

@@ -71,12 +71,11 @@ pub(super) enum State {
 }
 
 impl Shelf {
-    fn put(&mut self, name: Name, entry: Entry) -> Option<Entry> {
-        let old = self.remove(&name);
+    fn put(&mut self, name: Name, entry: Entry) {
+        self.remove(&name);
         self.bytes += entry.bytes;
         *self.of_tenants.entry(name.0.clone()).or_default() += entry.bytes;
         self.entries.insert(name, entry);
-        old
     }
 
     fn remove(&mut self, name: &Name) -> Option<Entry> {
@@ -237,15 +236,13 @@ impl Kept {
     fn forget(&mut self, too_many: impl Fn(&Shelf) -> bool) -> bool {
         // Not while others wait for it.
         let can_go = |(_, note): &(&Name, &Entry)| !matches!(note.state, State::Building(_));
-        let mut tenants = HashMap::<_, (usize, Vec<_>)>::new();
-        for (name, note) in self.notes.entries.iter().filter(can_go) {
-            let (bytes, notes) = tenants.entry(&name.0).or_default();
-            *bytes += note.bytes;
-            notes.push((note.used, name.clone()));
-        }
-        let Some((_, mut notes)) = tenants.into_values().max_by_key(|(bytes, _)| *bytes) else {
+        let all = || self.notes.entries.iter().filter(can_go);
+        let Some(((most, _), _)) = all().max_by_key(|(name, _)| self.notes.of_tenant(&name.0))
+        else {
             return false;
         };
+        let of_most = all().filter(|((tenant, _), _)| tenant == most);
+        let mut notes: Vec<_> = of_most.map(|(name, note)| (note.used, name.clone())).collect();
         notes.sort_unstable();
         for (_, name) in notes {
             if !too_many(&self.notes) {
