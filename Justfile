@@ -24,6 +24,10 @@ setup-wasm:
 guest:
     guest/build-guest.sh
 
+# Counts anew what Python runs how often, for guests to come (15 minutes; takes clang, llvm-profdata and xxd)
+profile:
+    guest/build-guest.sh --profile
+
 # Compiles roh (5 minutes the first time)
 host:
     @echo "host: compiling roh, the tests and the examples" >&2
@@ -86,6 +90,7 @@ fuzz target="all" seconds="10": setup
 
 # Measures ROH beside Celery, as work grows, and at computing; writes docs/benchmarks.json and plots (20 minutes; `just bench quick` only prints: 2)
 bench extent="full": setup build
+    @{{ if extent =~ "full|cpu" { "guest/build-guest.sh --plain" } else { "true" } }}
     {{ target }}/release/roh-bench {{ extent }} {{ if extent == "full" { "--to docs" } else { "" } }}
 
 # Measures the parts of a task's way by themselves, and says what changed since the last time (2 minutes)

@@ -1,20 +1,23 @@
 //! Executors that die, that lie, that are kept apart: tasks end as they should all the
 //! same, and the daemon goes on.
 
+use std::fs;
 use std::io::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roh::config::Limits;
 use roh::executor::{Executors, Plan};
 use roh::outcome::Outcome;
-use roh::sandbox::{Job, NoCalls};
+use roh::sandbox::{Calls, Job, NoCalls, ScriptKey};
 use roh_tests::clients::{Collector, Publisher, Tasks};
 use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
 use roh_tests::process::poll;
 use roh_tests::rabbit::{Depth, Rabbit};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::amqp::{SOON, run, unique};
@@ -24,6 +27,7 @@ crate::tests![
     an_executor_that_lies_harms_nothing_but_its_own_runs,
     a_stopped_executor_is_given_up,
     an_executor_leaves_a_services_signals_to_its_daemon,
+    a_task_that_waits_has_few_pages_of_its_own,
 ];
 
 const LONG: Duration = Duration::from_secs(300);
@@ -122,8 +126,7 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
         let executors = Executors::start(plan(roh(), limits)).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-            kill_process(rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(), signal)
-                .unwrap();
+            kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
             let job = doubled(2, limits);
             let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
             assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{signal:?}: {report:?}");
@@ -138,7 +141,7 @@ fn a_stopped_executor_is_given_up(_: &Rabbit) {
     run(async move {
         let executors = Executors::start(plan(roh(), limits)).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
-        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
         let run =
             |x| executors.run(doubled(x, limits), Arc::new(NoCalls), CancellationToken::new());
@@ -147,5 +150,65 @@ fn a_stopped_executor_is_given_up(_: &Rabbit) {
         let report = run(2).await;
         assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{report:?}");
         assert_ne!(executors.pids(), [pid.as_raw_nonzero().get().cast_unsigned()]);
+    });
+}
+
+/// Tells of each question, and answers none.
+struct Silent(UnboundedSender<()>);
+
+impl Calls for Silent {
+    fn answer(&self, _: Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + '_>> {
+        self.0.send(()).expect("somebody listens");
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Bytes of memory that a process has and shares with no other.
+fn own_bytes(pid: Pid) -> usize {
+    let path = format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero());
+    let text = fs::read_to_string(path).expect("it lives");
+    let size =
+        |name| text.lines().find_map(|line| line.strip_prefix(name)?.split(' ').rev().nth(1));
+    let kibibytes = |name| size(name).expect("Linux tells").parse::<usize>().expect("a number");
+    (kibibytes("Pss_Anon:") + kibibytes("SwapPss:")) * 1024
+}
+
+fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
+    const FIRST: usize = 50;
+    const MORE: usize = 100;
+    const MOST: usize = 600_000;
+    // Its module is asked for, and never comes.
+    const WAITS: &str = "def main():\n    import never\n";
+    let limits = Limits::default();
+    run(async move {
+        let plan = Plan {
+            script_images: 1 << 20,
+            ..Plan { program: roh(), ..Plan::alone(image(), FIRST + MORE, limits) }
+        };
+        let executors = Arc::new(Executors::start(plan).await.unwrap());
+        let pid = Pid::from_raw(executors.pids()[0].cast_signed()).unwrap();
+        let (sender, mut asked) = unbounded_channel();
+        let (calls, stop) = (Arc::new(Silent(sender)), CancellationToken::new());
+        let mut runs = tokio::task::JoinSet::new();
+        let mut own = Vec::new();
+        for count in [FIRST, MORE] {
+            for _ in 0..count {
+                let job = job(WAITS, "[]", limits);
+                let job = Job { image: Some(ScriptKey::alone(&job.script)), ..job };
+                let (executors, calls, stop) = (executors.clone(), calls.clone(), stop.clone());
+                runs.spawn(async move { executors.run(job, calls, stop).await });
+            }
+            for _ in 0..count {
+                asked.recv().await.expect("each asks");
+            }
+            own.push(own_bytes(pid));
+        }
+        stop.cancel();
+        while let Some(ended) = runs.join_next().await {
+            let outcome = ended.expect("no panic").outcome;
+            assert!(matches!(outcome, Outcome::Stopped), "{outcome:?}");
+        }
+        let each = (own[1] - own[0]) / MORE;
+        assert!(each <= MOST, "{each} bytes each");
     });
 }
