@@ -35,6 +35,8 @@ cargo_home=${CARGO_HOME:-$HOME/.cargo}
 private_sysroot=
 # Flags for rustc, of a build with counts or of one that makes them.
 profiling=()
+# The counts that it uses.
+unpacked=
 
 say() { printf 'guest: %s\n' "$*" >&2; }
 
@@ -234,22 +236,33 @@ lint_guest() {
     guest_cargo clippy -- -D warnings
 }
 
-# Has rustc know what Python runs how often, if that was counted with this very rustc: it is a part
-# of the names of functions, and its LLVM can't read what newer ones wrote.
+# Has rustc know what Python runs how often, if that was counted with this very rustc: the names of
+# functions depend on it, and an older LLVM can't read what a newer one wrote.
 use_counts() {
     if [[ ! -f $counts ]]; then
-        say "guest/profile has no counts for this rustc ($version, $commit): Python that computes takes a sixth longer"
+        say "guest/profile has no counts for this rustc ($version, $commit): Python that computes takes a seventh longer"
         return
     fi
     # Cargo looks only at its name, which so says what it holds.
-    local plain
-    plain=$target_dir/guest-profile/$(cksum <"$counts" | tr ' ' -).profdata
-    if [[ ! -f $plain ]]; then
+    unpacked=$target_dir/guest-profile/$(cksum <"$counts" | tr ' ' -).profdata
+    if [[ ! -f $unpacked ]]; then
         mkdir -p "$target_dir/guest-profile"
-        gzip -dc "$counts" >"$plain.new"
-        mv "$plain.new" "$plain"
+        rm -f "$target_dir/guest-profile"/*.profdata
+        gzip -dc "$counts" >"$unpacked.new"
+        mv "$unpacked.new" "$unpacked"
     fi
-    profiling=(-C "profile-use=$plain" -C symbol-mangling-version=v0)
+    profiling=(-C "profile-use=$unpacked" -C symbol-mangling-version=v0)
+}
+
+# The names of functions depend on what they are compiled with as well: nothing but this tells that
+# the counts are of others.
+check_counts() {
+    local crate
+    [[ -n $unpacked ]] || return 0
+    crate=$(grep -aom1 'Cs[0-9A-Za-z]*_13rustpython_vm' "$target_dir/roh_guest.wasm" | head -n 1) || true
+    if [[ -z $crate ]] || ! grep -aq "$crate" "$unpacked"; then
+        say "the counts in guest/profile are of other dependencies: count anew with just profile"
+    fi
 }
 
 build_guest() {
@@ -257,6 +270,7 @@ build_guest() {
     say "building the interpreter (4 minutes from nothing on 2 cores, 2 after a change)"
     guest_cargo build "$@"
     put "$target_dir" roh_guest.wasm
+    check_counts
 }
 
 # Without counts, for those who want to know what they are good for.
@@ -300,8 +314,12 @@ count_guest() {
     has clang || die "no clang, which compiles what counts: install it"
     has xxd || die "no xxd: install it"
     say "building an interpreter that counts (7 minutes on 2 cores)"
-    # Without the targets of indirect calls: counting those faults in wasm.
-    profiling=(-C profile-generate=unused -Z no-profiler-runtime -C llvm-args=-disable-vp)
+    # Nothing is written to the file of that name: minicov is the runtime. And without the targets of
+    # indirect calls: counting those faults in wasm.
+    profiling=(
+        -C profile-generate=unused -Z no-profiler-runtime -C llvm-args=-disable-vp
+        -C symbol-mangling-version=v0
+    )
     RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$built guest_cargo build --features profile
     say "building a roh that runs it (5 minutes on 2 cores)"
     (cd "$root" && cargo build --locked --release -p roh --features counting-guest --target-dir "$made/host")
@@ -314,9 +332,9 @@ count_guest() {
             "$made/host/release/roh" run "$program" --cpu 60s --wall 120s --memory 1GiB --output 64MiB |
             sed -n 's/^roh-profile: //p' | xxd -r -p >"$made/counts/$name.profraw"
     done
-    # With counts of its own, the loop over bytecode comes out slower: more than it has room for in
-    # registers is put into it.
-    "$merge" merge -sparse --no-function='ExecutingFrame(3run|19execute_instruction)' \
+    # With counts of its own, the loop over bytecode comes out twice as large, and slower. Our own
+    # functions change, and would not fit theirs any more.
+    "$merge" merge -sparse --no-function='ExecutingFrame(3run|19execute_instruction)|roh_' \
         -o "$made/counts/all.profdata" "$made/counts"/*.profraw
     gzip -9nc "$made/counts/all.profdata" >"$counts"
     say "wrote ${counts#"$root"/}"
@@ -324,6 +342,8 @@ count_guest() {
 
 if ! has cargo || ! has rustc; then die "no cargo: install Rust, see https://rustup.rs"; fi
 cd "$root"
+# Cargo runs rustc in other folders as well.
+[[ $target_dir == /* ]] || target_dir=$root/$target_dir
 toolchain=$(rustc --print sysroot)
 version=$(rustc -vV | sed -n 's/^release: //p')
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -94,7 +94,7 @@ fn plain() -> Any<Option<Image>> {
         return Ok(None);
     }
     // The cache that a node has is for its own.
-    let cache = guest.with_file_name("guest-plain");
+    let cache = guest.with_file_name("guest-plain-images");
     Ok(Some(Image::open_or_build(&Recipe { guest, cache }, &|_| {})?))
 }
 
