@@ -2,7 +2,7 @@
 
 /// Of the shadow stack, in bytes. RustPython raises RecursionError when it is nearly
 /// used up, which must happen before the host's limit of the native stack is reached.
-const STACK: usize = 768 * 1024;
+const STACK: usize = 512 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
