@@ -13,6 +13,4 @@ mod host;
 mod interpreter;
 mod json_in;
 mod json_out;
-#[cfg(feature = "profile")]
-mod profile;
 mod script;

@@ -13,10 +13,10 @@ pub(super) const SLICE: Duration = Duration::from_millis(1);
 /// Native stack of the guest's code, in bytes. RustPython raises `RecursionError` by its
 /// other stack, in linear memory, which should be the first to run out. Memory is taken
 /// only as deep as a script goes.
-const WASM_STACK: usize = 14 << 20;
+const WASM_STACK: usize = 4 << 20;
 
 /// The fiber that the guest's code and, below it, our host functions run on, in bytes.
-const FIBER_STACK: usize = 15 << 20;
+const FIBER_STACK: usize = 5 << 20;
 
 /// Memory images up to this size are mapped copy-on-write. The default of 16 MiB is
 /// below ours, which would then be copied for each instance.
