@@ -211,8 +211,8 @@ guest_cargo() {
     shift
     local flags=(
         -C 'target-feature=+simd128,+bulk-memory'
-        # The same wasm on every machine, without the names of its folders. rustc takes the
-        # last that fits: the target folder may be anywhere, and mostly is in the root.
+        # Without the names of this machine's folders. rustc takes the last that fits: the
+        # target folder may be anywhere, and mostly is in the root.
         "--remap-path-prefix=$cargo_home=/cargo" "--remap-path-prefix=$root=/roh"
         "--remap-path-prefix=$toolchain=/rust" "--remap-path-prefix=$target_dir=/roh/target"
     )
