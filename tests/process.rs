@@ -111,3 +111,19 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace")
 }
+
+/// Bytes that a file in `/proc/PID` has under these names, together.
+///
+/// # Errors
+/// There is no such file, or not all of the names are in it.
+pub fn bytes_of(pid: u32, file: &str, names: &[&str]) -> io::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+    let lines = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    let sizes: Vec<f64> = sizes.collect();
+    if sizes.len() == names.len() {
+        Ok(sizes.iter().sum::<f64>() * 1024.0)
+    } else {
+        Err(io::Error::other(format!("{file} of {pid} lacks one of {names:?}")))
+    }
+}

@@ -1,7 +1,6 @@
 //! Executors that die, that lie, that are kept apart: tasks end as they should all the
 //! same, and the daemon goes on.
 
-use std::fs;
 use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use roh::sandbox::{Calls, Job, NoCalls, ScriptKey};
 use roh_tests::clients::{Collector, Publisher, Tasks};
 use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
-use roh_tests::process::poll;
+use roh_tests::process::{bytes_of, poll};
 use roh_tests::rabbit::{Depth, Rabbit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -163,15 +162,6 @@ impl Calls for Silent {
     }
 }
 
-/// Bytes of memory of a process that no file holds, swap included.
-fn own_bytes(pid: Pid) -> usize {
-    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
-    let text = fs::read_to_string(path).expect("it lives");
-    let size = |name| text.lines().find_map(|line| line.strip_prefix(name)?.split(' ').nth_back(1));
-    let kibibytes = |name| size(name).expect("Linux tells").parse::<usize>().expect("a number");
-    (kibibytes("RssAnon:") + kibibytes("VmSwap:")) * 1024
-}
-
 fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
     if !cfg!(target_os = "linux") {
         // Nobody else tells.
@@ -180,16 +170,14 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
     const FIRST: u32 = 50;
     const MORE: u32 = 100;
     // It is 463 KiB, most of it pages that it has written to.
-    let most = 600_000 * rustix::param::page_size() / 4096;
+    let most = 600_000.0 * (rustix::param::page_size() / 4096) as f64;
     const WAITS: &str = "import roh\n\ndef main():\n    roh.progress(1)\n";
     let limits = Limits::default();
     run(async move {
-        let plan = Plan {
-            script_images: 1 << 20,
-            ..Plan { program: roh(), ..Plan::alone(image(), FIRST + MORE, limits) }
-        };
+        let alone = Plan::alone(image(), FIRST + MORE, limits);
+        let plan = Plan { program: roh(), script_images: 1 << 20, ..alone };
         let executors = Arc::new(Executors::start(plan).await.unwrap());
-        let pid = Pid::from_raw(executors.pids()[0].cast_signed()).unwrap();
+        let [pid] = executors.pids()[..] else { panic!("one executor") };
         let (sender, mut asked) = unbounded_channel();
         let (calls, stop) = (Arc::new(Silent(sender)), CancellationToken::new());
         let mut runs = tokio::task::JoinSet::new();
@@ -205,14 +193,15 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
                 let asks = tokio::time::timeout(SOON, asked.recv()).await;
                 assert!(asks.is_ok(), "not all ask: {:?}", runs.try_join_next());
             }
-            own.push(own_bytes(pid));
+            // What no file holds.
+            own.push(bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells"));
         }
         stop.cancel();
         while let Some(ended) = runs.join_next().await {
             let outcome = ended.expect("no panic").outcome;
             assert!(matches!(outcome, Outcome::Stopped), "{outcome:?}");
         }
-        let each = (own[1] - own[0]) / MORE as usize;
+        let each = (own[1] - own[0]) / f64::from(MORE);
         assert!(each <= most, "{each} bytes each");
     });
 }

@@ -136,7 +136,8 @@ async fn cost(
     at: usize,
 ) -> Any<f64> {
     let tenants = if kind == Kind::Tenants { at } else { 1 };
-    let mut daemon = Daemon::start(&settings(stage, folder, kind, at, tenants));
+    let settings = settings(stage, folder, kind, at, tenants);
+    let mut daemon = Daemon::start(&settings);
     let argument = "x".repeat(if kind == Kind::Bytes { at } else { 1 });
     let message = |number: usize| {
         let script = if kind == Kind::Scripts { number % at } else { 0 };
@@ -156,8 +157,7 @@ async fn cost(
     let holders = hold_slots(client, &daemon).await?;
     client.enqueue_all((0..tasks + wait).map(message)).await?;
     if wait > 0 {
-        let held = wait.min(WAITING_MOST) + WATERMARK;
-        until(|| gauge(&daemon, "roh_waiting_tasks") == held).await?;
+        until(|| gauge(&daemon, "roh_waiting_tasks") == settings.waiting_limit).await?;
     }
     let before = cpu_seconds(daemon.pid());
     for holder in holders {

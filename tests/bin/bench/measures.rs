@@ -12,6 +12,7 @@ use roh::outcome::Outcome;
 use roh::sandbox::{Job, NoCalls, ScriptKey};
 use roh_tests::daemon::{image, roh};
 use roh_tests::jobs::job;
+use roh_tests::process::bytes_of;
 use tokio_util::sync::CancellationToken;
 
 use crate::Any;
@@ -294,11 +295,7 @@ fn page_tables(pid: u32) -> f64 {
 /// Bytes that such a file in `/proc/PID` has under these names, of a process and all that it
 /// started.
 fn sizes(pid: u32, file: &str, names: &[&str]) -> f64 {
-    let of = |pid: u32| {
-        let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        let lines = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
-        let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        sizes.sum::<f64>() * 1024.0
-    };
+    // It may have ended meanwhile.
+    let of = |pid: u32| bytes_of(pid, file, names).unwrap_or_default();
     family(pid).into_keys().map(of).sum()
 }
