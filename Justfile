@@ -24,6 +24,10 @@ setup-wasm:
 guest:
     guest/build-guest.sh
 
+# Counts anew what Python runs how often, for guests to come (15 minutes; takes clang, llvm-profdata and xxd)
+profile:
+    guest/build-guest.sh --profile
+
 # Compiles roh (5 minutes the first time)
 host:
     @echo "host: compiling roh, the tests and the examples" >&2
@@ -54,6 +58,7 @@ check: deny standin
     guest/build-guest.sh --lint
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
     cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
+    cargo clippy --locked -p roh --features counting-guest -- -D warnings
 
 # Checks what ROH is built from: licences, sources, known holes (installing cargo-deny takes 3 minutes, once)
 deny:
@@ -84,8 +89,9 @@ fuzz target="all" seconds="10": setup
         cargo build --release --locked {{ ours }} -p roh-fuzz --features roh-fuzz/libfuzzer --bin 'fuzz-*'
     tests/fuzz/run.sh {{ target }} {{ seconds }}
 
-# Measures ROH beside Celery, as work grows, and at computing; writes docs/benchmarks.json and plots (20 minutes; `just bench quick` only prints: 2)
+# Measures ROH beside Celery, as work grows, and at computing; writes docs/benchmarks.json and plots (25 minutes; `just bench quick` only prints: 2)
 bench extent="full": setup build
+    @{{ if extent =~ "full|cpu" { "guest/build-guest.sh --plain" } else { "true" } }}
     {{ target }}/release/roh-bench {{ extent }} {{ if extent == "full" { "--to docs" } else { "" } }}
 
 # Measures the parts of a task's way by themselves, and says what changed since the last time (2 minutes)

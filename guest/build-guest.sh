@@ -15,6 +15,9 @@
 #
 #   guest/build-guest.sh --setup    makes the wasm32-wasip1 target ready, no more
 #   guest/build-guest.sh --lint     has clippy look at the guest, and builds nothing
+#   guest/build-guest.sh --profile  counts anew what Python runs how often, for the
+#                                  builds after it; takes clang, llvm-profdata and xxd
+#   guest/build-guest.sh --plain    builds one without those counts beside it, to compare with
 #   guest/build-guest.sh [ARG…]     builds the guest; the arguments go to cargo
 
 set -euo pipefail
@@ -30,6 +33,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target_dir=${CARGO_TARGET_DIR:-$root/target}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 private_sysroot=
+# Flags for rustc, of a build with counts or of one that makes them.
+profiling=()
+# The counts that it uses.
+unpacked=
 
 say() { printf 'guest: %s\n' "$*" >&2; }
 
@@ -217,6 +224,7 @@ guest_cargo() {
         "--remap-path-prefix=$toolchain=/rust" "--remap-path-prefix=$target_dir=/roh/target"
     )
     if [[ -n $private_sysroot ]]; then flags+=(--sysroot "$private_sysroot"); fi
+    flags+=(${profiling[@]+"${profiling[@]}"})
     # RustPython's parser declares a newer rustc than it needs. The flags are for
     # this target only, and stand in for those of the user's own builds.
     (cd "$root" && CARGO_ENCODED_RUSTFLAGS=$(encoded "${flags[@]}") \
@@ -228,18 +236,111 @@ lint_guest() {
     guest_cargo clippy -- -D warnings
 }
 
+# Has rustc know what Python runs how often, if that was counted with this very rustc: the names of
+# functions depend on it, and an older LLVM can't read what a newer one wrote.
+use_counts() {
+    if [[ ! -f $counts ]]; then
+        say "guest/profile has no counts for this rustc ($version, $commit): Python that computes takes a seventh longer"
+        return
+    fi
+    # Cargo looks only at its name, which so says what it holds.
+    unpacked=$target_dir/guest-profile/$(cksum <"$counts" | tr ' ' -).profdata
+    if [[ ! -f $unpacked ]]; then
+        mkdir -p "$target_dir/guest-profile"
+        rm -f "$target_dir/guest-profile"/*.profdata
+        gzip -dc "$counts" >"$unpacked.new"
+        mv "$unpacked.new" "$unpacked"
+    fi
+    profiling=(-C "profile-use=$unpacked" -C symbol-mangling-version=v0)
+}
+
+# The names of functions depend on what they are compiled with as well: nothing but this tells that
+# the counts are of others.
+check_counts() {
+    local crate
+    [[ -n $unpacked ]] || return 0
+    crate=$(grep -aom1 'Cs[0-9A-Za-z]*_13rustpython_vm' "$target_dir/roh_guest.wasm" | head -n 1) || true
+    if [[ -z $crate ]] || ! grep -aq "$crate" "$unpacked"; then
+        say "the counts in guest/profile are of other dependencies: count anew with just profile"
+    fi
+}
+
 build_guest() {
+    use_counts
     say "building the interpreter (4 minutes from nothing on 2 cores, 2 after a change)"
     guest_cargo build "$@"
-    local built=$target_dir/$TARGET/guest/roh_guest.wasm wasm=$target_dir/roh_guest.wasm
+    put "$target_dir" roh_guest.wasm
+    check_counts
+}
+
+# Without counts, for those who want to know what they are good for.
+build_plain_guest() {
+    local built=$target_dir/guest-plain
+    say "building an interpreter without counts, to compare with (4 minutes from nothing on 2 cores)"
+    CARGO_TARGET_DIR=$built guest_cargo build
+    put "$built" roh_guest_plain.wasm
+}
+
+# Puts what was built in the folder $1 into target/, as $2.
+put() {
+    local built=$1/$TARGET/guest/roh_guest.wasm wasm=$target_dir/$2
     # Untouched if it is the same, so that nothing that is made from it looks stale.
     if cmp -s "$built" "$wasm"; then
-        say "target/roh_guest.wasm is up to date"
+        say "target/$2 is up to date"
     else
         cp "$built" "$wasm.new"
         mv "$wasm.new" "$wasm"
-        say "wrote target/roh_guest.wasm, $(wc -c <"$wasm") bytes"
+        say "wrote target/$2, $(wc -c <"$wasm") bytes"
     fi
+}
+
+# LLVM's program that merges counts, of the version that rustc has.
+profdata() {
+    local found
+    for found in "$toolchain/lib/rustlib/$host/bin/llvm-profdata" "llvm-profdata-$llvm" llvm-profdata; do
+        if has "$found" && "$found" --version | grep -q "LLVM version $llvm\."; then
+            printf '%s\n' "$found"
+            return
+        fi
+    done
+    return 1
+}
+
+# Counts what is run how often in the programs of guest/profile, for builds to come.
+count_guest() {
+    local merge program name made=$target_dir/guest-profile built=$target_dir/guest-profile/build
+    merge=$(profdata) || die "no llvm-profdata of rustc's LLVM" \
+        "Install it: rustup component add llvm-tools" "or the package llvm of that version"
+    has clang || die "no clang, which compiles what counts: install it"
+    has xxd || die "no xxd: install it"
+    say "building an interpreter that counts (7 minutes on 2 cores)"
+    # Nothing is written to the file of that name: minicov is the runtime. And without the targets of
+    # indirect calls: counting those faults in wasm.
+    profiling=(
+        -C profile-generate=unused -Z no-profiler-runtime -C llvm-args=-disable-vp
+        -C symbol-mangling-version=v0
+    )
+    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$built guest_cargo build --features profile
+    say "building a roh that runs it (5 minutes on 2 cores)"
+    (cd "$root" && cargo build --locked --release -p roh --features counting-guest --target-dir "$made/host")
+    rm -rf "$made/counts"
+    mkdir -p "$made/counts"
+    for program in "$root"/guest/profile/*.py; do
+        name=$(basename "$program" .py)
+        say "counting what $name runs"
+        ROH_GUEST=$built/$TARGET/guest/roh_guest.wasm ROH_CACHE_DIR=$made/cache \
+            "$made/host/release/roh" run "$program" --cpu 60s --wall 120s --memory 1GiB --output 64MiB |
+            sed -n 's/^roh-profile: //p' | xxd -r -p >"$made/counts/$name.profraw"
+    done
+    # With counts of its own, the loop over bytecode comes out twice as large, and slower. What frees
+    # objects nests as deep as they do, and takes more of the stack with counts. Our own functions
+    # change, and would not fit theirs any more.
+    local without='ExecutingFrame(3run|19execute_instruction)|roh_'
+    without+='|dealloc|drop_in_place|drop_slow|try_clear|GcState'
+    "$merge" merge -sparse --no-function="$without" \
+        -o "$made/counts/all.profdata" "$made/counts"/*.profraw
+    gzip -9nc "$made/counts/all.profdata" >"$counts"
+    say "wrote ${counts#"$root"/}"
 }
 
 if ! has cargo || ! has rustc; then die "no cargo: install Rust, see https://rustup.rs"; fi
@@ -249,10 +350,15 @@ cd "$root"
 toolchain=$(rustc --print sysroot)
 version=$(rustc -vV | sed -n 's/^release: //p')
 host=$(rustc -vV | sed -n 's/^host: //p')
-cached_sysroot=$target_dir/wasm-sysroot/$version-$(rustc -vV | sed -n 's/^commit-hash: //p' | cut -c 1-9)
+commit=$(rustc -vV | sed -n 's/^commit-hash: //p' | cut -c 1-9)
+cached_sysroot=$target_dir/wasm-sysroot/$version-$commit
+llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+counts=$root/guest/profile/$version-$commit-llvm$llvm.profdata.gz
 ensure_target
 case ${1:-} in
     --setup) ;;
     --lint) lint_guest ;;
+    --profile) count_guest ;;
+    --plain) build_plain_guest ;;
     *) build_guest "$@" ;;
 esac

@@ -145,6 +145,20 @@ impl Rabbit {
         }))
     }
 
+    /// The last that its logs have of errors and warnings, of which tests cause many.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        const MOST: usize = 50;
+        let logs = fs::read_dir(self.home.path().join("log")).into_iter().flatten().flatten();
+        let texts = logs.filter_map(|log| fs::read_to_string(log.path()).ok());
+        let mut lines = Vec::new();
+        for text in texts {
+            let bad = |line: &&str| line.contains("[error]") || line.contains("[warning]");
+            lines.extend(text.lines().filter(bad).map(str::to_owned));
+        }
+        lines.split_off(lines.len().saturating_sub(MOST))
+    }
+
     fn start_server(&mut self) -> io::Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = bound_command(self.bin.join("rabbitmq-server"));

@@ -69,6 +69,8 @@ extern "C" fn roh_alloc(len: usize) -> *mut u8 {
 extern "C" fn roh_boot() {
     report_panics();
     interpreter::boot();
+    #[cfg(feature = "profile")]
+    crate::profile::forget();
     heap::fill_holes();
     wipe_stack::<{ 256 << 10 }>();
 }
@@ -84,7 +86,10 @@ extern "C" fn roh_load(ptr: *mut u8, len: usize) -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn roh_call(ptr: *mut u8, len: usize) -> u64 {
     let call: Call = receive(&take(ptr, len));
-    give(&interpreter::with(|guest| script::call(guest, call)))
+    let reply = interpreter::with(|guest| script::call(guest, call));
+    #[cfg(feature = "profile")]
+    crate::profile::print();
+    give(&reply)
 }
 
 #[unsafe(no_mangle)]

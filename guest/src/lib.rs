@@ -13,4 +13,7 @@ mod host;
 mod interpreter;
 mod json_in;
 mod json_out;
+#[cfg(feature = "profile")]
+mod profile;
 mod script;
+mod stack;

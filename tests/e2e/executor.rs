@@ -10,6 +10,7 @@ use roh::config::Limits;
 use roh::executor::{Executors, Plan};
 use roh::outcome::Outcome;
 use roh::sandbox::{Calls, Job, NoCalls, ScriptKey};
+use roh::task::TenantName;
 use roh_tests::clients::{Collector, Publisher, Tasks};
 use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
@@ -27,6 +28,7 @@ crate::tests![
     a_stopped_executor_is_given_up,
     an_executor_leaves_a_services_signals_to_its_daemon,
     a_task_that_waits_has_few_pages_of_its_own,
+    no_stack_stays_that_went_deep,
 ];
 
 const LONG: Duration = Duration::from_secs(300);
@@ -203,5 +205,34 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
         }
         let each = (own[1] - own[0]) / f64::from(MORE);
         assert!(each <= most, "{each} bytes each");
+    });
+}
+
+/// What the guest's code runs on is part of no task's memory limit.
+fn no_stack_stays_that_went_deep(_: &Rabbit) {
+    if !cfg!(target_os = "linux") {
+        // Nobody else tells.
+        return;
+    }
+    const TASKS: u32 = 64;
+    const DEEP: &str = include_str!("../hostile/memory/drop_deep_with_del.py");
+    let limits = Limits::default();
+    run(async move {
+        let plan = Plan { program: roh(), ..Plan::alone(image(), 4, limits) };
+        let executors = Executors::start(plan).await.unwrap();
+        let [pid] = executors.pids()[..] else { panic!("one executor") };
+        let mut held = Vec::new();
+        // An instance is kept for its tenant only.
+        for tenants in [0..4, 4..TASKS] {
+            for tenant in tenants {
+                let tenant = TenantName::new(&format!("tenant-{tenant}"));
+                let job = Job { tenant, ..job(DEEP, "[]", limits) };
+                let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
+                assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{report:?}");
+            }
+            held.push(bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells"));
+        }
+        let each = (held[1] - held[0]) / f64::from(TASKS - 4);
+        assert!(each < 500_000.0, "{each} bytes each");
     });
 }

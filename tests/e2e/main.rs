@@ -20,6 +20,7 @@ mod run;
 mod script_images;
 mod tenants;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -64,7 +65,14 @@ fn main() -> ExitCode {
             Ok(())
         })
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let ended = libtest_mimic::run(&arguments, trials.collect());
+    if let (true, Some(rabbit)) = (ended.has_failed(), &rabbit) {
+        let _ = writeln!(std::io::stderr(), "The broker's last errors and warnings:");
+        for line in rabbit.complaints() {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+    ended.exit_code()
 }
 
 /// Names tests after their functions.

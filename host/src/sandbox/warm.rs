@@ -13,6 +13,11 @@
 //! each thread: where a task had none, its instance has the pages that it had before. Whether
 //! that can be relied on is found out at the start; if not, the account is gone through.
 //!
+//! The stack that the guest's code runs on stays with its instance as well, as deep as a task ever
+//! went. Nobody reads what is left there, and it is part of no task's memory limit: so of page faults
+//! that the memory's own pages don't account for, the stack is taken to be the reason, and counts
+//! among what an instance has of its own.
+//!
 //! Whatever ended otherwise is taken apart, and so is all where the kernel does not tell which
 //! pages were written to. An instance only ever serves the tenant that it began with.
 
@@ -37,6 +42,10 @@ pub(super) const MOST: u32 = 128;
 /// How much memory of its own a kept instance may have beside its script's image, in bytes. After
 /// trivial tasks it has 100 pages of 4 KiB.
 const MOST_BYTES: usize = 2 << 20;
+
+/// How much an instance may have touched elsewhere than in its memory before it counts as its own, in
+/// bytes: what it reads of the image, and what wasmtime and we keep for it.
+const ELSEWHERE: usize = 1 << 20;
 
 /// How much all of them may have together, in bytes.
 const MOST_IN_ALL: usize = 64 << 20;
@@ -130,6 +139,9 @@ impl Warm {
     /// Takes back an instance whose task ended in good order, with as many page `faults` as the
     /// threads had that it ran on. It is kept if it can be made as it was.
     pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest, faults: u64) {
+        if faults != u64::MAX {
+            guest.faults = guest.faults.saturating_add(faults);
+        }
         let Some(bytes) = self.undo.as_ref().and_then(|undo| undo.undo(&mut guest, faults)) else {
             return;
         };
@@ -216,12 +228,22 @@ impl Undo {
             None => self.written(guest)?,
         };
         let own: usize = written.iter().map(Range::len).sum();
+        let own = own + self.elsewhere(guest, own);
         let snapshot = guest.image.clone();
         if own > snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes()) + MOST_BYTES {
             return None;
         }
         self.restore(guest, snapshot.as_deref(), written)?;
         Some(own)
+    }
+
+    /// How much `guest`, which has `own` bytes of memory of its own, may have beside it, in bytes.
+    fn elsewhere(&self, guest: &Guest, own: usize) -> usize {
+        if !self.counts {
+            return 0;
+        }
+        let touched = usize::try_from(guest.faults).unwrap_or(usize::MAX);
+        touched.saturating_mul(self.page_map.page()).saturating_sub(own + ELSEWHERE)
     }
 
     /// Makes `guest`, which was undone, as another image.
