@@ -10,7 +10,7 @@
 #   ROH_WASI_LIBC  libc.a, crt1-command.o and crt1-reactor.o for wasm32-wasip1
 #                  (as Debian's wasi-libc holds them)
 #
-# Everything it makes lies under target/. Only `rustup target add` touches the
+# Everything it makes lies under target/, but for counts. Only `rustup target add` touches the
 # toolchain, as it would by hand.
 #
 #   guest/build-guest.sh --setup    makes the wasm32-wasip1 target ready, no more
@@ -237,7 +237,7 @@ lint_guest() {
 }
 
 # Has rustc know what Python runs how often, if that was counted with this very rustc: the names of
-# functions depend on it, and an older LLVM can't read what a newer one wrote.
+# functions depend on all that it says of itself, and an older LLVM can't read what a newer one wrote.
 use_counts() {
     if [[ ! -f $counts ]]; then
         say "guest/profile has no counts for this rustc ($version, $commit): Python that computes takes a seventh longer"
@@ -247,22 +247,23 @@ use_counts() {
     unpacked=$target_dir/guest-profile/$(cksum <"$counts" | tr ' ' -).profdata
     if [[ ! -f $unpacked ]]; then
         mkdir -p "$target_dir/guest-profile"
-        rm -f "$target_dir/guest-profile"/*.profdata
         gzip -dc "$counts" >"$unpacked.new"
         mv "$unpacked.new" "$unpacked"
     fi
     profiling=(-C "profile-use=$unpacked" -C symbol-mangling-version=v0)
 }
 
-# The names of functions depend on what they are compiled with as well: nothing but this tells that
-# the counts are of others.
+# The names of functions depend on dependencies as well, and on how the standard library was built:
+# nothing but this tells that the counts are of others.
 check_counts() {
-    local crate
+    local crate name
     [[ -n $unpacked ]] || return 0
-    crate=$(grep -aom1 'Cs[0-9A-Za-z]*_13rustpython_vm' "$target_dir/roh_guest.wasm" | head -n 1) || true
-    if [[ -z $crate ]] || ! grep -aq "$crate" "$unpacked"; then
-        say "the counts in guest/profile are of other dependencies: count anew with just profile"
-    fi
+    for crate in 13rustpython_vm 4core; do
+        name=$(grep -aom1 "Cs[0-9A-Za-z]*_$crate" "$target_dir/roh_guest.wasm" | head -n 1) || true
+        if [[ -z $name ]] || ! grep -aq "$name" "$unpacked"; then
+            say "the counts in guest/profile are of another build of ${crate##*[0-9]}: the interpreter is right, and slower than it could be"
+        fi
+    done
 }
 
 build_guest() {
@@ -276,6 +277,11 @@ build_guest() {
 # Without counts, for those who want to know what they are good for.
 build_plain_guest() {
     local built=$target_dir/guest-plain
+    if [[ ! -f $counts ]]; then
+        say "no counts for this rustc: the interpreter is a plain build already"
+        rm -f "$target_dir/roh_guest_plain.wasm"
+        return
+    fi
     say "building an interpreter without counts, to compare with (4 minutes from nothing on 2 cores)"
     CARGO_TARGET_DIR=$built guest_cargo build
     put "$built" roh_guest_plain.wasm
@@ -330,7 +336,9 @@ count_guest() {
         say "counting what $name runs"
         ROH_GUEST=$built/$TARGET/guest/roh_guest.wasm ROH_CACHE_DIR=$made/cache \
             "$made/host/release/roh" run "$program" --cpu 60s --wall 120s --memory 1GiB --output 64MiB |
-            sed -n 's/^roh-profile: //p' | xxd -r -p >"$made/counts/$name.profraw"
+            sed -n 's/^roh-profile: //p' | xxd -r -p >"$made/counts/$name.profraw" ||
+            die "$name did not come to its end"
+        [[ -s $made/counts/$name.profraw ]] || die "$name printed no counts"
     done
     # With counts of its own, the loop over bytecode comes out twice as large, and slower. What frees
     # objects nests as deep as they do, and takes more of the stack with counts. Our own functions
@@ -339,7 +347,8 @@ count_guest() {
     without+='|dealloc|drop_in_place|drop_slow|try_clear|GcState'
     "$merge" merge -sparse --no-function="$without" \
         -o "$made/counts/all.profdata" "$made/counts"/*.profraw
-    gzip -9nc "$made/counts/all.profdata" >"$counts"
+    gzip -9nc "$made/counts/all.profdata" >"$counts.new"
+    mv "$counts.new" "$counts"
     say "wrote ${counts#"$root"/}"
 }
 
@@ -353,7 +362,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 commit=$(rustc -vV | sed -n 's/^commit-hash: //p' | cut -c 1-9)
 cached_sysroot=$target_dir/wasm-sysroot/$version-$commit
 llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-counts=$root/guest/profile/$version-$commit-llvm$llvm.profdata.gz
+counts=$root/guest/profile/$version-$(rustc -vV | grep -v '^host: ' | cksum | cut -d ' ' -f 1).profdata.gz
 ensure_target
 case ${1:-} in
     --setup) ;;

@@ -150,12 +150,16 @@ impl Rabbit {
     pub fn complaints(&self) -> Vec<String> {
         const MOST: usize = 50;
         let logs = fs::read_dir(self.home.path().join("log")).into_iter().flatten().flatten();
-        let texts = logs.filter_map(|log| fs::read_to_string(log.path()).ok());
         let mut lines = Vec::new();
-        for text in texts {
+        for log in logs.map(|log| log.path()).chain([self.log()]) {
+            let text = fs::read(log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
             let bad = |line: &&str| line.contains("[error]") || line.contains("[warning]");
             lines.extend(text.lines().filter(bad).map(str::to_owned));
         }
+        // Each begins with its time, and may be in two logs.
+        lines.sort();
+        lines.dedup();
         lines.split_off(lines.len().saturating_sub(MOST))
     }
 

@@ -14,8 +14,10 @@ unsafe extern "C" {
     safe fn __real_rust_psm_stack_pointer() -> *mut u8;
 }
 
-/// What RustPython takes for it: it compares it with an end that it believes to be at address 0, and
-/// does nothing else with it. `build.rs` has the linker take this one for the other.
+/// What RustPython takes for it: it compares it with an end that it believes to be at address 0.
+/// `build.rs` has the linker take this one for the other wherever it is called. The parser calls it
+/// too, by the crate stacker: it believes that of the 1 MiB pieces of heap that it has for a stack, and
+/// leaves when 100 KiB are left of one, there is as much less.
 // SAFETY: the name is nobody else's, and psm's own function has this type.
 #[unsafe(no_mangle)]
 extern "C" fn __wrap_rust_psm_stack_pointer() -> *mut u8 {

@@ -110,7 +110,9 @@ pub(super) struct Guest {
     pub(super) image: Option<Arc<Snapshot>>,
     /// The pages of its memory that it had to itself when they were last looked for.
     pub(super) own_pages: Option<Vec<Range<usize>>>,
-    /// Page faults of its tasks so far, of those that they could be counted of.
+    /// Page faults of its task until it had this instance: not the guest's doing.
+    pub(super) faults_before: u64,
+    /// Page faults of its tasks while they had it, all together.
     pub(super) faults: u64,
 }
 
@@ -140,7 +142,8 @@ impl Guest {
         }
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
-        Ok(Guest { store, instance, stack, alloc, image: None, own_pages: None, faults: 0 })
+        let (image, own_pages) = (None, None);
+        Ok(Guest { store, instance, stack, alloc, image, own_pages, faults_before: 0, faults: 0 })
     }
 
     /// Gives it to another task. What the last one left in its memory is not looked at.

@@ -363,8 +363,10 @@ impl Shared {
         let (mut report, guest) = self.run_instance(job, data).await;
         report.usage.cpu = meter.cpu();
         report.usage.wall = started.elapsed();
+        // Before the report goes its way, of which the task has no part.
+        let guest = guest.map(|guest| (guest, meter.faults()));
         ended.report(report, if self.crew.may_hold() { Tell::Soon } else { Tell::Now });
-        guest.map(|guest| (guest, meter.faults()))
+        guest
     }
 
     /// Cleans up after a run that has no core any more: whose turn it is need not wait for that,

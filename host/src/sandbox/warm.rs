@@ -14,9 +14,9 @@
 //! that can be relied on is found out at the start; if not, the account is gone through.
 //!
 //! The stack that the guest's code runs on stays with its instance as well, as deep as a task ever
-//! went. Nobody reads what is left there, and it is part of no task's memory limit: so of page faults
-//! that the memory's own pages don't account for, the stack is taken to be the reason, and counts
-//! among what an instance has of its own.
+//! went. Nobody reads what is left there, but it takes memory, and is part of no task's limit. So
+//! page faults that the memory's own pages don't account for are taken to be the stack's, and count
+//! as memory that an instance has. Where faults are not counted, stacks stay as they are.
 //!
 //! Whatever ended otherwise is taken apart, and so is all where the kernel does not tell which
 //! pages were written to. An instance only ever serves the tenant that it began with.
@@ -39,13 +39,13 @@ use crate::task::TenantName;
 /// How many instances are kept, of all tenants together.
 pub(super) const MOST: u32 = 128;
 
-/// How much memory of its own a kept instance may have beside its script's image, in bytes. After
-/// trivial tasks it has 100 pages of 4 KiB.
+/// How much memory of its own a kept instance may have beside its script's image, in bytes, its stack
+/// among it. After trivial tasks it has 100 pages of 4 KiB.
 const MOST_BYTES: usize = 2 << 20;
 
-/// How much an instance may have touched elsewhere than in its memory before it counts as its own, in
-/// bytes: what it reads of the image, and what wasmtime and we keep for it.
-const ELSEWHERE: usize = 1 << 20;
+/// How many pages tasks may have touched without having them counted as the stack's: those that they
+/// read of the image, and what wasmtime and we keep for them.
+const NOT_THE_STACKS: u64 = 256;
 
 /// How much all of them may have together, in bytes.
 const MOST_IN_ALL: usize = 64 << 20;
@@ -96,8 +96,10 @@ impl Warm {
         if let (Some(mut guest), Some(undo)) = (of_tenant, &self.undo)
             && (is_of(&guest, from.as_ref()) || undo.change(&mut guest, from.as_deref()).is_some())
         {
+            let changed = !is_of(&guest, from.as_ref());
             guest.image = from;
             guest.renew(data);
+            guest.faults_before = if changed { guest.store.data().meter.faults() } else { 0 };
             return Ok(guest);
         }
         let mut guest = Guest::start(&self.image, data).await?;
@@ -106,6 +108,7 @@ impl Warm {
             undo.apply(&mut guest, snapshot).ok_or(OutOfBounds)?;
             guest.image = from;
         }
+        guest.faults_before = guest.store.data().meter.faults();
         Ok(guest)
     }
 
@@ -139,9 +142,8 @@ impl Warm {
     /// Takes back an instance whose task ended in good order, with as many page `faults` as the
     /// threads had that it ran on. It is kept if it can be made as it was.
     pub(super) fn put_back(&self, tenant: TenantName, mut guest: Guest, faults: u64) {
-        if faults != u64::MAX {
-            guest.faults = guest.faults.saturating_add(faults);
-        }
+        let of_guest = faults.saturating_sub(guest.faults_before);
+        guest.faults = guest.faults.saturating_add(of_guest);
         let Some(bytes) = self.undo.as_ref().and_then(|undo| undo.undo(&mut guest, faults)) else {
             return;
         };
@@ -228,7 +230,7 @@ impl Undo {
             None => self.written(guest)?,
         };
         let own: usize = written.iter().map(Range::len).sum();
-        let own = own + self.elsewhere(guest, own);
+        let own = if self.counts { own.max(self.touched(guest)) } else { own };
         let snapshot = guest.image.clone();
         if own > snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes()) + MOST_BYTES {
             return None;
@@ -237,13 +239,10 @@ impl Undo {
         Some(own)
     }
 
-    /// How much `guest`, which has `own` bytes of memory of its own, may have beside it, in bytes.
-    fn elsewhere(&self, guest: &Guest, own: usize) -> usize {
-        if !self.counts {
-            return 0;
-        }
-        let touched = usize::try_from(guest.faults).unwrap_or(usize::MAX);
-        touched.saturating_mul(self.page_map.page()).saturating_sub(own + ELSEWHERE)
+    /// How much its tasks have touched of what may be `guest`'s own, in bytes.
+    fn touched(&self, guest: &Guest) -> usize {
+        let pages = usize::try_from(guest.faults.saturating_sub(NOT_THE_STACKS));
+        pages.unwrap_or(usize::MAX).saturating_mul(self.page_map.page())
     }
 
     /// Makes `guest`, which was undone, as another image.

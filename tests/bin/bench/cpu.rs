@@ -44,10 +44,11 @@ struct Program {
     cpython: Vec<f64>,
 }
 
-/// Runs all of `tests/bench/programs` in turns, in a plain build of the interpreter as well if there
+/// Runs all of `tests/bench/programs` in turns, in a `plain` build of the interpreter as well if there
 /// is one; prints the medians and their ratios.
 pub(crate) async fn measure(
     python: &Path,
+    plain: Option<Image>,
     rounds: usize,
     recorded: Option<&Baseline>,
 ) -> Any<Value> {
@@ -59,7 +60,7 @@ pub(crate) async fn measure(
     let program = |path| Program { path, roh: Vec::new(), plain: Vec::new(), cpython: Vec::new() };
     let mut programs: Vec<Program> = paths.into_iter().map(program).collect();
     let ours = executors(image()).await?;
-    let plain = match plain()? {
+    let plain = match plain {
         Some(image) => Some(executors(image).await?),
         None => None,
     };
@@ -87,8 +88,8 @@ pub(crate) async fn measure(
     Ok(show(&programs, recorded))
 }
 
-/// The image of the interpreter that `guest/build-guest.sh --plain` built, if it did.
-fn plain() -> Any<Option<Image>> {
+/// The image of the interpreter that `guest/build-guest.sh --plain` built, if it did. It blocks.
+pub(crate) fn plain() -> Any<Option<Image>> {
     let guest = guest().with_file_name("roh_guest_plain.wasm");
     if !guest.exists() {
         return Ok(None);

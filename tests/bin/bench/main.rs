@@ -310,7 +310,7 @@ fn main() -> Any<()> {
     let (mut results, mut curves) = (Results::default(), Vec::new());
     if part("cpu") {
         json["python_that_computes"] =
-            runtime.block_on(cpu::measure(&python, extent.rounds, recorded))?;
+            runtime.block_on(cpu::measure(&python, cpu::plain()?, extent.rounds, recorded))?;
     }
     if words != ["cpu"] {
         let stage = Stage::set(python)?;

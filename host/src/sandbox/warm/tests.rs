@@ -61,9 +61,14 @@ fn grow(guest: &mut Guest) {
     memory.grow_async(&mut guest.store, 1).now_or_never().expect("at once").expect("in its limit");
 }
 
-/// The task that ended may have had page faults.
+/// The task that ended had a page fault, if nothing else is said.
 fn put_back(warm: &Warm, tenant: &str, guest: Guest) {
-    warm.put_back(TenantName::new(tenant), guest, u64::MAX);
+    put_back_after(warm, tenant, guest, 1);
+}
+
+fn put_back_after(warm: &Warm, tenant: &str, mut guest: Guest, faults: u64) {
+    guest.faults_before = 0;
+    warm.put_back(TenantName::new(tenant), guest, faults);
 }
 
 fn write(guest: &mut Guest, at: usize, bytes: &[u8]) {
@@ -268,8 +273,35 @@ proptest! {
             }
             kept[if leaves_image { images.len() - 1 } else { from }] += 1;
             let faults = threads::faults().expect("Linux counts them") - before;
+            // The test itself reads all of its memory, over and over.
+            guest.faults_before = faults;
             warm.put_back(TenantName::new("a"), guest, faults);
             prop_assert_eq!(compared(&warm), (kept.iter().sum(), 0));
         }
     }
+}
+
+#[test]
+fn what_its_tasks_touched_beside_its_memory_counts_as_an_instances_stack() {
+    let warm = warm();
+    if !warm.undo.as_ref().is_some_and(|undo| undo.counts) {
+        return;
+    }
+    let most =
+        NOT_THE_STACKS + (MOST_BYTES / warm.undo.as_ref().expect("some").page_map.page()) as u64;
+    // Bit by bit, the same.
+    for step in [most, 100] {
+        for _ in 0..most / step {
+            let guest = take(&warm, "a");
+            put_back_after(&warm, "a", guest, step);
+            assert_eq!(compared(&warm), (1, 0));
+        }
+        let guest = take(&warm, "a");
+        put_back_after(&warm, "a", guest, step);
+        assert_eq!(compared(&warm), (0, 0));
+    }
+    // Not to be told.
+    let guest = take(&warm, "a");
+    put_back_after(&warm, "a", guest, u64::MAX);
+    assert_eq!(compared(&warm), (0, 0));
 }
