@@ -164,6 +164,11 @@ impl Calls for Silent {
     }
 }
 
+/// Bytes of a process that no file holds.
+fn own_bytes(pid: u32) -> f64 {
+    bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells")
+}
+
 fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
     if !cfg!(target_os = "linux") {
         // Nobody else tells.
@@ -171,7 +176,7 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
     }
     const FIRST: u32 = 50;
     const MORE: u32 = 100;
-    // It is 463 KiB, most of it pages that it has written to.
+    // It is some 470 KiB, most of it pages that it has written to.
     let most = 600_000.0 * (rustix::param::page_size() / 4096) as f64;
     const WAITS: &str = "import roh\n\ndef main():\n    roh.progress(1)\n";
     let limits = Limits::default();
@@ -195,8 +200,7 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
                 let asks = tokio::time::timeout(SOON, asked.recv()).await;
                 assert!(asks.is_ok(), "not all ask: {:?}", runs.try_join_next());
             }
-            // What no file holds.
-            own.push(bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells"));
+            own.push(own_bytes(pid));
         }
         stop.cancel();
         while let Some(ended) = runs.join_next().await {
@@ -242,7 +246,7 @@ def main():
                 let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
                 assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{report:?}");
             }
-            held.push(bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells"));
+            held.push(own_bytes(pid));
         }
         let each = (held[1] - held[0]) / f64::from(TASKS - 4);
         assert!(each < 500_000.0, "{each} bytes each");

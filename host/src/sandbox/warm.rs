@@ -93,14 +93,15 @@ impl Warm {
         let unpacked = |packed: &Packed| packed.unpack(self.undo.as_ref()?.image());
         let from = from.map(|packed| unpacked(packed).ok_or(OutOfBounds)).transpose()?;
         let of_tenant = self.take_kept(tenant, from.as_ref());
-        if let (Some(mut guest), Some(undo)) = (of_tenant, &self.undo)
-            && (is_of(&guest, from.as_ref()) || undo.change(&mut guest, from.as_deref()).is_some())
-        {
-            let changed = !is_of(&guest, from.as_ref());
-            guest.image = from;
-            guest.renew(data);
-            guest.faults_before = if changed { guest.store.data().meter.faults() } else { 0 };
-            return Ok(guest);
+        if let (Some(mut guest), Some(undo)) = (of_tenant, &self.undo) {
+            let as_wanted = is_of(&guest, from.as_ref());
+            if as_wanted || undo.change(&mut guest, from.as_deref()).is_some() {
+                guest.image = from;
+                guest.renew(data);
+                // To ask is a system call, and where nothing was copied there is little to be told.
+                guest.faults_before = if as_wanted { 0 } else { guest.store.data().meter.faults() };
+                return Ok(guest);
+            }
         }
         let mut guest = Guest::start(&self.image, data).await?;
         if let (Some(snapshot), Some(undo)) = (&from, &self.undo) {

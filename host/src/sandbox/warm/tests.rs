@@ -284,11 +284,8 @@ proptest! {
 #[test]
 fn what_its_tasks_touched_beside_its_memory_counts_as_an_instances_stack() {
     let warm = warm();
-    if !warm.undo.as_ref().is_some_and(|undo| undo.counts) {
-        return;
-    }
-    let most =
-        NOT_THE_STACKS + (MOST_BYTES / warm.undo.as_ref().expect("some").page_map.page()) as u64;
+    let Some(undo) = warm.undo.as_ref().filter(|undo| undo.counts) else { return };
+    let most = NOT_THE_STACKS + (MOST_BYTES / undo.page_map.page()) as u64;
     // Bit by bit, the same.
     for step in [most, 100] {
         for _ in 0..most / step {
