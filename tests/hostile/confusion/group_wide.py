@@ -1,5 +1,5 @@
 # A group of a hundred thousand.
-# expect: failed|timeout
-# error: ExceptionGroup|TimeoutError
+# expect: failed|timeout|out-of-memory
+# error: ExceptionGroup|TimeoutError|MemoryError
 def main():
     raise ExceptionGroup("g", [ValueError("x" * 100)] * 100_000)
