@@ -314,8 +314,7 @@ profdata() {
 
 # Lowers the counts of the loop over bytecode, roughly in proportion, so that LLVM takes few of its
 # calls for hot, and does not put large functions in place of the others. With its own counts, or with
-# 64,000 as the highest, the machine's code of the loop is half as large again, and slow: see
-# docs/benchmarks.md.
+# 64,000 as the highest, the engine keeps little of the loop in registers: see docs/benchmarks.md.
 #
 # Reads and writes llvm-profdata's text: a function's name, and its numbers between comments.
 lower_the_loop() {
