@@ -1,5 +1,5 @@
 # A group of groups of the same groups.
-# expect: timeout
+# expect: timeout|out-of-memory
 def main():
     group = ExceptionGroup("g", [ValueError(1)])
     for _ in range(40):

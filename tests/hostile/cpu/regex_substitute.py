@@ -4,4 +4,4 @@ import re
 
 
 def main():
-    return len(re.sub(r"(?=(.*))", lambda m: m[1][:1], "a" * 30_000))
+    return len(re.sub(r"(?=(.*))", lambda m: m[1][:1], "a" * 300_000))
