@@ -16,7 +16,7 @@ use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
 use roh_tests::process::{bytes_of, poll};
 use roh_tests::rabbit::{Depth, Rabbit};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, getsid, kill_process};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -126,8 +126,13 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
     run(async move {
         let executors = Executors::start(plan(roh(), limits)).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
+        let of = Pid::from_raw(pid.cast_signed()).unwrap();
+        // What a terminal tells its foreground does not come at all.
+        assert_eq!(getpgid(Some(of)), Ok(of));
+        // In another session, it could be in a control group of its own.
+        assert_eq!(getsid(Some(of)), getsid(None));
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
-            kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+            kill_process(of, signal).unwrap();
             let job = doubled(2, limits);
             let report = executors.run(job, Arc::new(NoCalls), CancellationToken::new()).await;
             assert!(matches!(&report.outcome, Outcome::Succeeded(_)), "{signal:?}: {report:?}");

@@ -18,7 +18,7 @@ use rustix::mount::{
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{
     DumpableBehavior, Pid, Resource, Rlimit, Signal, chdir, getppid, getrlimit, pivot_root,
-    set_dumpable_behavior, set_parent_process_death_signal, setrlimit, setsid, umask,
+    set_dumpable_behavior, set_parent_process_death_signal, setrlimit, umask,
 };
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, remove_capability_from_bounding_set,
@@ -53,8 +53,6 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     let parent = must("learn who made standard input", parent())?;
     must("close descriptors", close_all_but_three())?;
     let own = own_folder();
-    // A Ctrl-C in a terminal is for the daemon. It fails where that is so already.
-    let _ = setsid();
     umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
     for (resource, most) in LIMITS {
         must("lower the limits", limit(*resource, *most))?;
