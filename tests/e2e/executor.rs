@@ -16,7 +16,7 @@ use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
 use roh_tests::process::{bytes_of, poll};
 use roh_tests::rabbit::{Depth, Rabbit};
-use rustix::process::{Pid, Signal, getpgid, getsid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -127,10 +127,12 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
         let executors = Executors::start(plan(roh(), limits)).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
         let of = Pid::from_raw(pid.cast_signed()).unwrap();
+        let (its, own) = (terminal_of(&pid.to_string()), terminal_of("self"));
         // What a terminal tells its foreground does not come at all.
-        assert_eq!(getpgid(Some(of)), Ok(of));
+        assert_eq!(its.group, pid.to_string());
+        assert_eq!(its.terminal, "0");
         // In another session, it could be in a control group of its own.
-        assert_eq!(getsid(Some(of)), getsid(None));
+        assert_eq!(its.session, own.session);
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             kill_process(of, signal).unwrap();
             let job = doubled(2, limits);
@@ -139,6 +141,22 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
         }
         assert_eq!(executors.pids(), [pid]);
     });
+}
+
+struct Terminal {
+    group: String,
+    session: String,
+    terminal: String,
+}
+
+/// What a terminal knows of a process, as numbers.
+fn terminal_of(pid: &str) -> Terminal {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Its name is in parentheses, and may hold some.
+    let (_, after) = stat.rsplit_once(')').unwrap();
+    let mut words = after.split_whitespace().skip(2).map(str::to_owned);
+    let [group, session, terminal] = std::array::from_fn(|_| words.next().unwrap());
+    Terminal { group, session, terminal }
 }
 
 /// One that does not so much as die.

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 
 use roh_tests::process::Owned;
@@ -88,6 +88,7 @@ impl Room {
             .stdout(File::open(&self.image).unwrap())
             .stderr(Stdio::piped())
             .env_clear()
+            .process_group(0)
             .spawn()
             .unwrap()
             .wait_with_output()

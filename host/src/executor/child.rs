@@ -61,8 +61,8 @@ fn live() -> Result<(), Failure> {
     let socket = UnixStream::from(socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async move {
-        // A service manager, or a terminal, tells all processes at once: it is the daemon
-        // that heeds it, and lets tasks end. Who listens is not ended by default.
+        // A service manager may tell all processes at once: it is the daemon that heeds it,
+        // and lets tasks end. Who listens is not ended by default.
         let heard = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let _unheeded = heard.map(signal);
         let mut ears = Ears { socket, frames: Frames::default() };

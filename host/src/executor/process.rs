@@ -172,7 +172,7 @@ impl Process {
         let mut child = Command::new(program)
             .arg("executor")
             .env_clear()
-            // A Ctrl-C in a terminal is for the daemon. Not in a session of its own: to Linux that
+            // A Ctrl-C in a terminal is for the daemon. But not a session of its own: to Linux that
             // can be another control group, and threads that compute give way within theirs only.
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))

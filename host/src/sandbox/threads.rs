@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-/// Has the calling thread give way at once to whoever else wakes up on its core: it computes for
-/// milliseconds on end, and all that others do on the way of a task from the broker and back
-/// takes microseconds. In return it may have long turns, but [`let_others`] gives up the rest of
-/// one: beside a program of the same control group that computes all the time, it has less than
-/// half of the core. (A session counts as a control group where none is set up: `autogroup`.) Where the system does not know of turns, nothing changes.
+/// Has the calling thread give way at once to whoever else of its control group wakes up on its
+/// core: it computes for milliseconds on end, and all that others do on the way of a task from the
+/// broker and back takes microseconds. In return it may have long turns, but [`let_others`] gives
+/// up the rest of one: beside a program of the group that computes all the time, it has less than
+/// half of the core. Where the system does not know of turns, nothing changes. Where no control
+/// groups for CPU time are set up, Linux makes one of each session (`autogroup`).
 pub(super) fn take_long_turns() {
     // By default others have 0.7 to 3 ms: what is more than that makes the difference, and what is
     // much more would only be given up. With 10 ms the way of a task through its executor took

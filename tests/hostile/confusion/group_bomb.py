@@ -1,5 +1,6 @@
 # A group of groups of the same groups.
-# expect: timeout|out-of-memory
+# expect: timeout|out-of-memory|failed
+# error: ExceptionGroup
 def main():
     group = ExceptionGroup("g", [ValueError(1)])
     for _ in range(40):

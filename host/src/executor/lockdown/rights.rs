@@ -1,6 +1,9 @@
 //! What the process is and owns: descriptors, limits, namespaces, capabilities, paths.
 
-#![expect(unsafe_code, reason = "descriptors of nobody are closed, and namespaces left, by number")]
+#![expect(
+    unsafe_code,
+    reason = "descriptors of nobody are closed, and namespaces left, by number; no library leaves terminals"
+)]
 
 use std::fs;
 use std::io;
@@ -12,6 +15,7 @@ use landlock::{
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::ioctl::{NoArg, Opcode, ioctl};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
 };
@@ -52,6 +56,7 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     must("find the process with a single thread", alone())?;
     let parent = must("learn who made standard input", parent())?;
     must("close descriptors", close_all_but_three())?;
+    must("leave the terminal", leave_terminal())?;
     let own = own_folder();
     umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
     for (resource, most) in LIMITS {
@@ -68,6 +73,17 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     must("end with the daemon", end_with(parent))?;
     let landlock = applied(landlock());
     Ok(Entered { landlock, namespaces, page_map: page_map.map(PageMap::opened).ok() })
+}
+
+/// The terminal of the daemon's session, if it has one: who has it can type into it. Only who leads
+/// a session gets another.
+fn leave_terminal() -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Who can't open it now never can.
+    let Ok(terminal) = rustix::fs::open("/dev/tty", flags, Mode::empty()) else { return Ok(()) };
+    // SAFETY: the request takes no argument.
+    unsafe { ioctl(terminal, NoArg::<{ libc::TIOCNOTTY as Opcode }>::new()) }?;
+    Ok(())
 }
 
 /// This process' own folder, while there are folders.
