@@ -86,8 +86,8 @@ pub(crate) async fn beside_loops(stage: &Stage, client: &mut Client, trips: usiz
 /// Milliseconds within which 99 of 100 of one tenant's tasks are back, one after the other, while
 /// another tenant has more short tasks waiting than are done.
 pub(crate) async fn beside_short(stage: &Stage, client: &mut Client, trips: usize) -> Any<f64> {
-    // On two cores some ten are done meanwhile.
-    client.enqueue_beside("def main():\n    pass\n", 40 * trips).await?;
+    // On two cores some thirty are done meanwhile.
+    client.enqueue_beside("def main():\n    pass\n", 100 * trips).await?;
     let worker = stage.start(Who::Roh)?;
     let times = one_by_one(client, Who::Roh, trips).await?;
     worker.stop()?;
