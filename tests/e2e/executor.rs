@@ -27,6 +27,7 @@ crate::tests![
     an_executor_that_lies_harms_nothing_but_its_own_runs,
     a_stopped_executor_is_given_up,
     an_executor_leaves_a_services_signals_to_its_daemon,
+    an_executor_is_in_its_daemons_session_without_its_terminal,
     a_task_that_waits_has_few_pages_of_its_own,
     no_stack_stays_that_went_deep,
 ];
@@ -127,12 +128,6 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
         let executors = Executors::start(plan(roh(), limits)).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
         let of = Pid::from_raw(pid.cast_signed()).unwrap();
-        let (its, own) = (terminal_of(&pid.to_string()), terminal_of("self"));
-        // What a terminal tells its foreground does not come at all.
-        assert_eq!(its.group, pid.to_string());
-        assert_eq!(its.terminal, "0");
-        // In another session, it could be in a control group of its own.
-        assert_eq!(its.session, own.session);
         for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
             kill_process(of, signal).unwrap();
             let job = doubled(2, limits);
@@ -143,20 +138,27 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
     });
 }
 
-struct Terminal {
-    group: String,
-    session: String,
-    terminal: String,
-}
-
-/// What a terminal knows of a process, as numbers.
-fn terminal_of(pid: &str) -> Terminal {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // Its name is in parentheses, and may hold some.
-    let (_, after) = stat.rsplit_once(')').unwrap();
-    let mut words = after.split_whitespace().skip(2).map(str::to_owned);
-    let [group, session, terminal] = std::array::from_fn(|_| words.next().unwrap());
-    Terminal { group, session, terminal }
+fn an_executor_is_in_its_daemons_session_without_its_terminal(_: &Rabbit) {
+    /// Group, session and terminal of a process, as numbers.
+    fn place(pid: &str) -> [String; 3] {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // Its name is in parentheses, and may hold some.
+        let (_, after) = stat.rsplit_once(')').unwrap();
+        let mut words = after.split_whitespace().skip(2).map(str::to_owned);
+        std::array::from_fn(|_| words.next().unwrap())
+    }
+    run(async move {
+        let executors = Executors::start(plan(roh(), Limits::default())).await.unwrap();
+        let [pid] = executors.pids()[..] else { panic!("one executor") };
+        let (pid, [_, own_session, _]) = (pid.to_string(), place("self"));
+        let [group, session, terminal] = place(&pid);
+        // What a terminal tells its foreground does not come at all.
+        assert_eq!(group, pid);
+        // In another, it could be in a control group of its own.
+        assert_eq!(session, own_session);
+        // This shows something only where the test itself has one.
+        assert_eq!(terminal, "0");
+    });
 }
 
 /// One that does not so much as die.

@@ -16,8 +16,8 @@ pub(super) fn take_long_turns() {
     take_turns(Duration::from_millis(4));
 }
 
-/// Has the calling thread come at once when it wakes up, whoever computes: it works for
-/// microseconds.
+/// Has the calling thread come at once when it wakes up, whoever of its control group computes: it
+/// works for microseconds.
 pub(crate) fn take_short_turns() {
     // The least that Linux takes.
     take_turns(Duration::from_micros(100));

@@ -1,9 +1,6 @@
 //! What the process is and owns: descriptors, limits, namespaces, capabilities, paths.
 
-#![expect(
-    unsafe_code,
-    reason = "descriptors of nobody are closed, and namespaces left, by number; no library leaves terminals"
-)]
+#![expect(unsafe_code, reason = "descriptors are closed, namespaces and terminals left, by number")]
 
 use std::fs;
 use std::io;
@@ -75,15 +72,24 @@ pub(super) fn give_up() -> Result<Entered, LockdownError> {
     Ok(Entered { landlock, namespaces, page_map: page_map.map(PageMap::opened).ok() })
 }
 
-/// The terminal of the daemon's session, if it has one: who has it can type into it. Only who leads
-/// a session gets another.
+/// Leaves the terminal of the daemon's session, if there is one: who has it can type into it. Only
+/// who leads a session gets another.
 fn leave_terminal() -> io::Result<()> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    // Who can't open it now never can.
-    let Ok(terminal) = rustix::fs::open("/dev/tty", flags, Mode::empty()) else { return Ok(()) };
-    // SAFETY: the request takes no argument.
-    unsafe { ioctl(terminal, NoArg::<{ libc::TIOCNOTTY as Opcode }>::new()) }?;
+    if has_terminal()? {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty())?;
+        // SAFETY: the request takes no argument.
+        unsafe { ioctl(terminal, NoArg::<{ libc::TIOCNOTTY as Opcode }>::new()) }?;
+    }
     Ok(())
+}
+
+/// By the terminal's number, the fifth word after the program's name in parentheses.
+fn has_terminal() -> io::Result<bool> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let words = stat.rsplit_once(')').map(|(_, after)| after.split_whitespace());
+    let number = words.and_then(|mut words| words.nth(4)).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(number != "0")
 }
 
 /// This process' own folder, while there are folders.
