@@ -112,6 +112,17 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace")
 }
 
+/// The fields of `/proc/PID/stat` from the third on, which is the state.
+///
+/// # Errors
+/// There is no such process.
+pub fn stat_of(pid: u32) -> io::Result<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second is the program's name in parentheses, and may hold some.
+    let (_, fields) = stat.rsplit_once(')').ok_or(io::ErrorKind::InvalidData)?;
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
 /// Bytes that a file in `/proc/PID` has under these names, together.
 ///
 /// # Errors

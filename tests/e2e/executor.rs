@@ -14,7 +14,7 @@ use roh::task::TenantName;
 use roh_tests::clients::{Collector, Publisher, Tasks};
 use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
-use roh_tests::process::{bytes_of, poll};
+use roh_tests::process::{bytes_of, poll, stat_of};
 use roh_tests::rabbit::{Depth, Rabbit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -140,20 +140,17 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
 
 fn an_executor_is_in_its_daemons_session_without_its_terminal(_: &Rabbit) {
     /// Group, session and terminal of a process, as numbers.
-    fn place(pid: &str) -> [String; 3] {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        // Its name is in parentheses, and may hold some.
-        let (_, after) = stat.rsplit_once(')').unwrap();
-        let mut words = after.split_whitespace().skip(2).map(str::to_owned);
-        std::array::from_fn(|_| words.next().unwrap())
+    fn place(pid: u32) -> [String; 3] {
+        let fields = stat_of(pid).unwrap();
+        std::array::from_fn(|i| fields[2 + i].clone())
     }
     run(async move {
         let executors = Executors::start(plan(roh(), Limits::default())).await.unwrap();
         let [pid] = executors.pids()[..] else { panic!("one executor") };
-        let (pid, [_, own_session, _]) = (pid.to_string(), place("self"));
-        let [group, session, terminal] = place(&pid);
+        let [_, own_session, _] = place(std::process::id());
+        let [group, session, terminal] = place(pid);
         // What a terminal tells its foreground does not come at all.
-        assert_eq!(group, pid);
+        assert_eq!(group, pid.to_string());
         // In another, it could be in a control group of its own.
         assert_eq!(session, own_session);
         // This shows something only where the test itself has one.

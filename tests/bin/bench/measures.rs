@@ -12,7 +12,7 @@ use roh::outcome::Outcome;
 use roh::sandbox::{Job, NoCalls, ScriptKey};
 use roh_tests::daemon::{image, roh};
 use roh_tests::jobs::job;
-use roh_tests::process::bytes_of;
+use roh_tests::process::{bytes_of, stat_of};
 use tokio_util::sync::CancellationToken;
 
 use crate::Any;
@@ -243,16 +243,14 @@ pub(crate) fn within(share: f64, mut values: Vec<f64>) -> f64 {
 
 /// A process and all that it started, with the fields of their `/proc/PID/stat` from the third on.
 fn family(pid: u32) -> HashMap<u32, Vec<f64>> {
-    let mut processes = HashMap::new();
+    let mut processes = HashMap::<u32, Vec<f64>>::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         // It may have ended meanwhile.
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((_, fields)) = stat.rsplit_once(')') else { continue };
-        let fields: Vec<f64> =
-            fields.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
+        let Ok(fields) = stat_of(pid) else { continue };
+        let fields = fields.iter().map(|field| field.parse().unwrap_or_default()).collect();
         processes.insert(pid, fields);
     }
     let is_ours = |of: &u32| {
