@@ -1,6 +1,7 @@
 //! The daemon under test: the built `roh` binary with a configuration file.
 
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Owned, bound_command, free_port, poll};
+use crate::process::{Owned, bound_command, find_program, free_port, poll};
 
 /// The first start may have to build the image.
 const READY_LIMIT: Duration = Duration::from_secs(300);
@@ -214,15 +215,30 @@ impl Daemon {
     }
 
     fn launch_on(settings: &Settings, environment: &[(&str, &str)], port: u16) -> Daemon {
+        let mut command = bound_command(roh());
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        Daemon::spawn(command, settings, port)
+    }
+
+    /// Starts one in a session of its own, of which that is the terminal, and waits until it takes
+    /// tasks. `None` without the `setsid` program.
+    ///
+    /// # Panics
+    /// It does not get as far.
+    pub fn start_in_terminal(settings: &Settings, terminal: OwnedFd) -> Option<Daemon> {
+        let mut command = bound_command(find_program("setsid")?);
+        command.arg("--ctty").arg(roh()).stdin(terminal);
+        Some(Daemon::spawn(command, settings, free_port()).until_ready())
+    }
+
+    /// Starts one by a command that lacks the arguments, and writes all that it prints to its log.
+    fn spawn(mut command: Command, settings: &Settings, port: u16) -> Daemon {
         let folder = tempfile::tempdir().expect("a folder");
         let config = settings.write(folder.path(), port);
         let log = File::create(folder.path().join("log")).expect("created");
-        let mut command = bound_command(roh());
         command
             .args(["serve", "--config"])
             .arg(&config)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
             .stdout(log.try_clone().expect("duplicated"))
             .stderr(log);
         let process = Owned::spawn(&mut command).expect("roh starts");

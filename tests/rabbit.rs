@@ -145,7 +145,8 @@ impl Rabbit {
         }))
     }
 
-    /// The last that its logs have of errors and warnings, of which tests cause many.
+    /// The last that its logs have of errors and warnings, and of trouble with TLS, which they take for
+    /// less. Tests cause many.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         const MOST: usize = 50;
@@ -154,7 +155,8 @@ impl Rabbit {
         for log in logs.map(|log| log.path()).chain([self.log()]) {
             let text = fs::read(log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
-            let bad = |line: &&str| line.contains("[error]") || line.contains("[warning]");
+            let marks = ["[error]", "[warning]", "TLS server"];
+            let bad = |line: &&str| marks.iter().any(|mark| line.contains(mark));
             lines.extend(text.lines().filter(bad).map(str::to_owned));
         }
         // Each begins with its time, and may be in two logs.

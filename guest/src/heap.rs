@@ -49,12 +49,13 @@ fn hole(size: usize, below: usize) -> Option<*mut u8> {
     unsafe {
         // Else the compiler may see that nobody uses it.
         let hole = black_box(alloc(layout(size)));
-        if hole.addr() < below && !hole.is_null() {
+        if hole.is_null() {
+            return None;
+        }
+        if hole.addr() < below {
             return Some(hole);
         }
-        if !hole.is_null() {
-            dealloc(hole, layout(size));
-        }
+        dealloc(hole, layout(size));
         None
     }
 }

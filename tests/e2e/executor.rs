@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use roh::config::Limits;
 use roh::executor::{Executors, Plan};
-use roh::outcome::Outcome;
+use roh::outcome::{Outcome, Report};
 use roh::sandbox::{Calls, Job, NoCalls, ScriptKey};
 use roh::task::TenantName;
 use roh_tests::clients::{Collector, Publisher, Tasks};
@@ -16,8 +16,10 @@ use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
 use roh_tests::process::{bytes_of, poll, stat_of};
 use roh_tests::rabbit::{Depth, Rabbit};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::amqp::{SOON, run, unique};
@@ -29,6 +31,7 @@ crate::tests![
     an_executor_leaves_a_services_signals_to_its_daemon,
     an_executor_is_in_its_daemons_session_without_its_terminal,
     a_task_that_waits_has_few_pages_of_its_own,
+    a_crowd_that_is_gone_leaves_little_behind,
     no_stack_stays_that_went_deep,
 ];
 
@@ -110,7 +113,7 @@ fn an_executor_that_lies_harms_nothing_but_its_own_runs(_: &Rabbit) {
     });
 }
 
-type Ended = Result<(u32, roh::outcome::Report), tokio::task::JoinError>;
+type Ended = Result<(u32, Report), tokio::task::JoinError>;
 
 fn count(ended: Option<Ended>, true_ones: &mut u32, crashed: &mut u32) {
     let (x, report) = ended.expect("one was running").expect("the daemon's side never panics");
@@ -138,24 +141,32 @@ fn an_executor_leaves_a_services_signals_to_its_daemon(_: &Rabbit) {
     });
 }
 
-fn an_executor_is_in_its_daemons_session_without_its_terminal(_: &Rabbit) {
+fn an_executor_is_in_its_daemons_session_without_its_terminal(rabbit: &Rabbit) {
     /// Group, session and terminal of a process, as numbers.
     fn place(pid: u32) -> [String; 3] {
         let fields = stat_of(pid).unwrap();
         std::array::from_fn(|i| fields[2 + i].clone())
     }
-    run(async move {
-        let executors = Executors::start(plan(roh(), Limits::default())).await.unwrap();
-        let [pid] = executors.pids()[..] else { panic!("one executor") };
-        let [_, own_session, _] = place(std::process::id());
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let terminal = ptsname(&master, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open(terminal, flags, Mode::empty()).unwrap();
+    let settings = Settings::new("node-a", &rabbit.url(), &unique("terminal"));
+    let Some(mut daemon) = Daemon::start_in_terminal(&settings, terminal) else { return };
+    let [_, daemons_session, daemons_terminal] = place(daemon.pid());
+    assert_ne!(daemons_terminal, "0");
+    let executors = daemon.executors();
+    assert!(!executors.is_empty());
+    for pid in executors.iter().map(|pid| pid.as_raw_nonzero().get().cast_unsigned()) {
         let [group, session, terminal] = place(pid);
         // What a terminal tells its foreground does not come at all.
         assert_eq!(group, pid.to_string());
         // In another, it could be in a control group of its own.
-        assert_eq!(session, own_session);
-        // This shows something only where the test itself has one.
+        assert_eq!(session, daemons_session);
         assert_eq!(terminal, "0");
-    });
+    }
 }
 
 /// One that does not so much as die.
@@ -186,6 +197,58 @@ impl Calls for Silent {
     }
 }
 
+/// Tasks that all wait at once in one executor.
+struct Waiting {
+    executors: Arc<Executors>,
+    calls: Arc<Silent>,
+    asked: UnboundedReceiver<()>,
+    stop: CancellationToken,
+    runs: tokio::task::JoinSet<Report>,
+}
+
+impl Waiting {
+    /// With room for so many.
+    async fn start(most: u32) -> Waiting {
+        let alone = Plan::alone(image(), most, Limits::default());
+        let plan = Plan { program: roh(), script_images: 1 << 20, ..alone };
+        let executors = Arc::new(Executors::start(plan).await.unwrap());
+        let (sender, asked) = unbounded_channel();
+        let (calls, stop) = (Arc::new(Silent(sender)), CancellationToken::new());
+        Waiting { executors, calls, asked, stop, runs: tokio::task::JoinSet::new() }
+    }
+
+    /// Starts more of them, and returns once they wait.
+    async fn start_more(&mut self, count: u32) {
+        for _ in 0..count {
+            let job =
+                job("import roh\n\ndef main():\n    roh.progress(1)\n", "[]", Limits::default());
+            let job = Job { image: Some(ScriptKey::alone(&job.script)), ..job };
+            let (executors, calls) = (self.executors.clone(), self.calls.clone());
+            let stop = self.stop.clone();
+            self.runs.spawn(async move { executors.run(job, calls, stop).await });
+        }
+        for _ in 0..count {
+            let asks = tokio::time::timeout(SOON, self.asked.recv()).await;
+            assert!(asks.is_ok(), "not all ask: {:?}", self.runs.try_join_next());
+        }
+    }
+
+    /// Stops all of them.
+    async fn stop(&mut self) {
+        std::mem::take(&mut self.stop).cancel();
+        while let Some(ended) = self.runs.join_next().await {
+            let outcome = ended.expect("no panic").outcome;
+            assert!(matches!(outcome, Outcome::Stopped), "{outcome:?}");
+        }
+    }
+
+    /// Bytes of the executor that no file holds.
+    fn own_bytes(&self) -> f64 {
+        let [pid] = self.executors.pids()[..] else { panic!("one executor") };
+        own_bytes(pid)
+    }
+}
+
 /// Bytes of a process that no file holds.
 fn own_bytes(pid: u32) -> f64 {
     bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells")
@@ -200,37 +263,38 @@ fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {
     const MORE: u32 = 100;
     // It is some 470 KiB, most of it pages that it has written to.
     let most = 600_000.0 * (rustix::param::page_size() / 4096) as f64;
-    const WAITS: &str = "import roh\n\ndef main():\n    roh.progress(1)\n";
-    let limits = Limits::default();
     run(async move {
-        let alone = Plan::alone(image(), FIRST + MORE, limits);
-        let plan = Plan { program: roh(), script_images: 1 << 20, ..alone };
-        let executors = Arc::new(Executors::start(plan).await.unwrap());
-        let [pid] = executors.pids()[..] else { panic!("one executor") };
-        let (sender, mut asked) = unbounded_channel();
-        let (calls, stop) = (Arc::new(Silent(sender)), CancellationToken::new());
-        let mut runs = tokio::task::JoinSet::new();
-        let mut own = Vec::new();
-        for count in [FIRST, MORE] {
-            for _ in 0..count {
-                let job = job(WAITS, "[]", limits);
-                let job = Job { image: Some(ScriptKey::alone(&job.script)), ..job };
-                let (executors, calls, stop) = (executors.clone(), calls.clone(), stop.clone());
-                runs.spawn(async move { executors.run(job, calls, stop).await });
-            }
-            for _ in 0..count {
-                let asks = tokio::time::timeout(SOON, asked.recv()).await;
-                assert!(asks.is_ok(), "not all ask: {:?}", runs.try_join_next());
-            }
-            own.push(own_bytes(pid));
-        }
-        stop.cancel();
-        while let Some(ended) = runs.join_next().await {
-            let outcome = ended.expect("no panic").outcome;
-            assert!(matches!(outcome, Outcome::Stopped), "{outcome:?}");
-        }
-        let each = (own[1] - own[0]) / f64::from(MORE);
+        let mut waiting = Waiting::start(FIRST + MORE).await;
+        waiting.start_more(FIRST).await;
+        let first = waiting.own_bytes();
+        waiting.start_more(MORE).await;
+        let each = (waiting.own_bytes() - first) / f64::from(MORE);
+        waiting.stop().await;
         assert!(each <= most, "{each} bytes each");
+    });
+}
+
+fn a_crowd_that_is_gone_leaves_little_behind(_: &Rabbit) {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        // Others give memory back when they like.
+        return;
+    }
+    const CROWD: u32 = 600;
+    const TIMES: u32 = 5;
+    let most = 64_000.0 * (rustix::param::page_size() / 4096) as f64;
+    run(async move {
+        let mut waiting = Waiting::start(CROWD).await;
+        let before = waiting.own_bytes();
+        for _ in 0..TIMES {
+            waiting.start_more(CROWD).await;
+            waiting.stop().await;
+        }
+        let mut each = 0.0;
+        let little = poll(SOON, || {
+            each = (waiting.own_bytes() - before) / f64::from(CROWD);
+            each < most
+        });
+        assert!(little, "{each} bytes for each of them");
     });
 }
 

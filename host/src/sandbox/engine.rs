@@ -21,6 +21,9 @@ const FIBER_STACK: usize = 5 << 20;
 /// How much of a fiber an instance leaves in memory for the next, in bytes: what most tasks use.
 const KEPT_STACK: usize = 16 << 10;
 
+/// So many instances that ran at once are a crowd: they leave more behind than is worth keeping.
+const CROWD: usize = 256;
+
 /// Memory images up to this size are mapped copy-on-write. The default of 16 MiB is
 /// below ours, which would then be copied for each instance.
 const DENSE_IMAGE: u64 = 256 << 20;
@@ -73,7 +76,8 @@ pub(super) fn pooled(instances: u32, memory: u64) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// A thread that advances the engine's epoch at every slice while anything runs.
+/// A thread that advances the engine's epoch at every slice while anything runs, and sees when a
+/// crowd is gone.
 pub(super) struct Ticker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -87,6 +91,8 @@ struct Shared {
 #[derive(Default)]
 struct TickerState {
     running: usize,
+    /// The most that ran at once since a crowd was last seen to be gone.
+    most: usize,
     closing: bool,
 }
 
@@ -103,6 +109,17 @@ impl Shared {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         !state.closing
+    }
+
+    /// Whether of a crowd half is gone; of those that are left, if they are one, it is to be seen
+    /// again.
+    fn crowd_is_gone(&self) -> bool {
+        let mut state = self.state();
+        let is_gone = state.most >= CROWD && state.running <= state.most / 2;
+        if is_gone {
+            state.most = state.running;
+        }
+        is_gone
     }
 }
 
@@ -128,6 +145,7 @@ impl Ticker {
     pub(super) fn run(&self) -> Running {
         let mut state = self.shared.state();
         state.running += 1;
+        state.most = state.most.max(state.running);
         // To tell of it costs more than the rest.
         if state.running == 1 {
             self.shared.changed.notify_one();
@@ -155,6 +173,9 @@ fn tick(shared: &Shared, engine: &EngineWeak, before_tick: impl Fn()) {
         match engine.upgrade() {
             Some(engine) => engine.increment_epoch(),
             None => return,
+        }
+        if shared.crowd_is_gone() {
+            super::threads::give_back();
         }
     }
 }
