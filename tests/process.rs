@@ -138,3 +138,11 @@ pub fn bytes_of(pid: u32, file: &str, names: &[&str]) -> io::Result<f64> {
         Err(io::Error::other(format!("{file} of {pid} lacks one of {names:?}")))
     }
 }
+
+/// Bytes of a process that no file holds.
+///
+/// # Panics
+/// There is no such process, or the system is not Linux.
+pub fn own_bytes(pid: u32) -> f64 {
+    bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells")
+}

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod executor;
 pub mod grants;
+mod heap;
 pub mod management;
 pub mod manager;
 pub mod outcome;

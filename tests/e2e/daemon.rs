@@ -9,7 +9,7 @@ use lapin::BasicProperties;
 use roh::config::Config;
 use roh_tests::clients::{Collector, Publisher, Tasks, python};
 use roh_tests::daemon::{Daemon, Settings, roh};
-use roh_tests::process::{free_port, poll, workspace};
+use roh_tests::process::{free_port, own_bytes, poll, workspace};
 use roh_tests::rabbit::{Depth, Rabbit};
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ crate::tests![
     sigterm_finishes_what_runs_and_gives_back_what_waits,
     a_drain_that_takes_too_long_gives_back_what_runs,
     a_second_signal_ends_the_daemon_at_once,
+    a_backlog_that_is_gone_leaves_little_behind,
     the_seed_topology_works_with_a_prefetch_of_one,
     two_queues_on_one_exchange_each_get_a_copy,
     takes_tasks_over_tls,
@@ -238,6 +239,41 @@ fn two_queues_on_one_exchange_each_get_a_copy(rabbit: &Rabbit) {
     let replies = collector.finish();
     assert_eq!(replies.len(), 10);
     assert!(replies.values().all(|of_one| of_one.len() == 2));
+}
+
+fn a_backlog_that_is_gone_leaves_little_behind(rabbit: &Rabbit) {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        // Others give memory back when they like.
+        return;
+    }
+    const COUNT: usize = 3000;
+    const LEN: usize = 32_000;
+    let (url, name) = (rabbit.url(), unique("backlog"));
+    let mut settings = Settings::new("node-a", &url, &name);
+    (settings.watermark, settings.waiting_limit) = (1, COUNT);
+    settings.more = "[limits]\nwall = \"10m\"\n".into();
+    let mut daemon = Daemon::start(&settings);
+    let pid = daemon.pid();
+    let before = own_bytes(pid);
+    let first = sleeper(600.0);
+    let tasks = Tasks { body: Some(&first), ..Tasks::default() };
+    Publisher::start(&url, &settings.exchange, 1, "first", tasks).finish(LONG);
+    assert!(poll(LONG, || daemon.management().running.len() == 1));
+    let large = json!({ "script": "def main(text):\n    pass\n", "args": ["x".repeat(LEN)] });
+    let large = large.to_string();
+    let tasks = Tasks { body: Some(&large), ..Tasks::default() };
+    Publisher::start(&url, &settings.exchange, COUNT, "large", tasks).finish(LONG);
+    assert!(poll(LONG, || daemon.management().waiting.len() == COUNT));
+    let held = own_bytes(pid) - before;
+    assert!(held > (COUNT * LEN) as f64, "{held} bytes");
+    assert_eq!(daemon.stop_task("first-0"), 200);
+    assert!(poll(LONG, || rabbit.depth(&settings.queue).unwrap() == EMPTY));
+    let mut left = held;
+    let little = poll(LONG, || {
+        left = own_bytes(pid) - before;
+        left < held / 4.0
+    });
+    assert!(little, "{left} bytes of {held}");
 }
 
 fn takes_tasks_over_tls(rabbit: &Rabbit) {

@@ -14,7 +14,7 @@ use roh::task::TenantName;
 use roh_tests::clients::{Collector, Publisher, Tasks};
 use roh_tests::daemon::{Daemon, Settings, image, roh};
 use roh_tests::jobs::job;
-use roh_tests::process::{bytes_of, poll, stat_of};
+use roh_tests::process::{own_bytes, poll, stat_of};
 use roh_tests::rabbit::{Depth, Rabbit};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
@@ -247,11 +247,6 @@ impl Waiting {
         let [pid] = self.executors.pids()[..] else { panic!("one executor") };
         own_bytes(pid)
     }
-}
-
-/// Bytes of a process that no file holds.
-fn own_bytes(pid: u32) -> f64 {
-    bytes_of(pid, "status", &["RssAnon:", "VmSwap:"]).expect("Linux tells")
 }
 
 fn a_task_that_waits_has_few_pages_of_its_own(_: &Rabbit) {

@@ -16,6 +16,7 @@ use crate::broker::{Broker, DeliverySettler, Outbox};
 use crate::config::{Config, ExecutorKind};
 use crate::executor::{self, Executors, ExecutorsError, Plan};
 use crate::grants::Grants;
+use crate::heap;
 use crate::management::{self, LiveNode, Submissions};
 use crate::manager::{Manager, Runner};
 use crate::outcome::Report;
@@ -29,6 +30,9 @@ use crate::telemetry;
 /// broker to confirm what is being settled. What it does not get by then is redelivered.
 /// Longer than an executor may take to heed them.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// How often what is free of the daemon's heap is given back.
+const GIVE_BACK: Duration = Duration::from_secs(10);
 
 /// What the node is told.
 #[derive(Debug)]
@@ -153,6 +157,7 @@ async fn serve(
     let server =
         tokio::spawn(management::serve(listener, router, closed.clone().cancelled_owned()));
     tokio::spawn(tell_systemd_when_ready(connected));
+    tokio::spawn(give_back_memory());
 
     // Cancel-safe: a broker that is not there yet holds nothing of ours.
     let broker = tokio::select! {
@@ -236,6 +241,14 @@ impl Leave {
             _ = self.terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
             _ = self.interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
         }
+    }
+}
+
+/// Tasks that waited leave as much of the heap behind as they took, messages and all.
+async fn give_back_memory() {
+    loop {
+        tokio::time::sleep(GIVE_BACK).await;
+        heap::give_back();
     }
 }
 

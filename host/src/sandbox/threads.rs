@@ -1,5 +1,5 @@
-//! The threads that compute, as the system sees them: how it schedules them, what it counts for
-//! them, and what they have left of its memory.
+//! The threads that compute, as the system sees them: how it schedules them, and what it
+//! counts for them.
 
 use std::time::Duration;
 
@@ -82,24 +82,5 @@ pub(super) fn faults() -> Option<u64> {
     #[cfg(not(target_os = "linux"))]
     {
         None
-    }
-}
-
-/// Has all that is free of this process' heap go back to the system, by a thread of its own, as it
-/// takes a while where much is. By itself the GNU C library gives back what is free at the end of a
-/// heap, and threads have heaps of their own. Of an instance, what wasmtime keeps of it is
-/// there: a quarter of a megabyte, as far as it was used. Each crowd would use other parts of it.
-pub(super) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        let trim = || {
-            // SAFETY: it takes the heap's locks, and touches only what is free.
-            #[expect(unsafe_code, reason = "no library has it")]
-            unsafe {
-                libc::malloc_trim(0);
-            }
-        };
-        // Without a thread for it, it stays.
-        let _ = std::thread::Builder::new().name("roh-trim".into()).spawn(trim);
     }
 }
