@@ -227,7 +227,7 @@ impl Daemon {
     /// It does not get as far.
     pub fn start_in_terminal(settings: &Settings, terminal: OwnedFd) -> Option<Daemon> {
         let mut command = bound_command(find_program("setsid")?);
-        command.arg("--ctty").arg(roh()).stdin(terminal);
+        command.arg("-c").arg(roh()).stdin(terminal);
         Some(Daemon::spawn(command, settings, free_port()).until_ready())
     }
 

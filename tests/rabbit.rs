@@ -155,7 +155,7 @@ impl Rabbit {
         for log in logs.map(|log| log.path()).chain([self.log()]) {
             let text = fs::read(log).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
-            let marks = ["[error]", "[warning]", "TLS server"];
+            let marks = ["[error]", "[warning]", "[notice]"];
             let bad = |line: &&str| marks.iter().any(|mark| line.contains(mark));
             lines.extend(text.lines().filter(bad).map(str::to_owned));
         }

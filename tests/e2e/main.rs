@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     });
     let ended = libtest_mimic::run(&arguments, trials.collect());
     if let (true, Some(rabbit)) = (ended.has_failed(), &rabbit) {
-        let _ = writeln!(std::io::stderr(), "The broker's last errors and warnings:");
+        let _ = writeln!(std::io::stderr(), "The broker's last errors, warnings and notices:");
         for line in rabbit.complaints() {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
