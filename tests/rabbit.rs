@@ -145,8 +145,8 @@ impl Rabbit {
         }))
     }
 
-    /// The last that its logs have of errors and warnings, and of trouble with TLS, which they take for
-    /// less. Tests cause many.
+    /// The last that its logs have of errors, of which tests cause many, warnings and notices, which
+    /// is what they take trouble with TLS for.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         const MOST: usize = 50;

@@ -1,9 +1,9 @@
 //! This process' heap: what is free of it goes back to the system.
 
 /// Gives back all that is free. It takes a while where much is, so a thread of its own does it; who
-/// allocates from the very heap that it is at waits for that. By itself
-/// the GNU C library gives back what is free at the end of a heap, of which threads have their own:
-/// one small block that stays there keeps all before it. Other libraries are left to themselves.
+/// allocates from the very heap that it is at waits for that. By itself the GNU C library gives back
+/// what is free at the end of a heap, of which threads have their own: one small block that stays there
+/// keeps all before it. Other libraries are left to themselves.
 pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

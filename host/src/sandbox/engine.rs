@@ -95,7 +95,7 @@ struct Shared {
 struct TickerState {
     /// Tasks, whether they have an instance yet or not.
     running: usize,
-    /// The most of them at once since something was last given back.
+    /// The most of them that were seen at once since something was last given back.
     peak: usize,
     /// Whether some of a crowd are left.
     rest: bool,
@@ -105,6 +105,7 @@ struct TickerState {
 impl TickerState {
     /// Whether half of a crowd has gone, or the rest of one, since this was last asked.
     fn take_gone(&mut self) -> bool {
+        self.peak = self.peak.max(self.running);
         let half = self.peak >= CROWD && self.running <= self.peak / 2;
         let gone = half || (self.rest && self.running == 0);
         if gone {
@@ -161,7 +162,6 @@ impl Ticker {
     pub(super) fn run(&self) -> Running {
         let mut state = self.shared.state();
         state.running += 1;
-        state.peak = state.peak.max(state.running);
         // To tell of it costs more than the rest.
         if state.running == 1 {
             self.shared.changed.notify_one();
@@ -213,7 +213,6 @@ mod tests {
             let mut gone = Vec::new();
             for running in counts {
                 state.running = *running;
-                state.peak = state.peak.max(*running);
                 if state.take_gone() {
                     gone.push(*running);
                 }
