@@ -54,9 +54,9 @@ serve config: build
 # Checks format, lints, docs and dependencies, and what stands in for `roh` outside
 check: deny standin
     cargo fmt --all --check
-    cargo clippy --locked --all-targets -p roh-abi {{ ours }} -- -D warnings
+    cargo clippy --locked --all-targets -p roh-abi -p roh-heap {{ ours }} -- -D warnings
     guest/build-guest.sh --lint
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items -p roh-abi -p roh-heap -p roh
     cargo clippy --locked -p roh -p roh-fuzz -- -D warnings --cfg fuzzing
     cargo clippy --locked -p roh --features counting-guest -- -D warnings
 
@@ -79,7 +79,7 @@ standin:
 # Runs every test, the end-to-end ones against a private RabbitMQ (20 minutes the first time)
 test: setup build
     @echo "test: unit tests (compiling them takes 3 minutes the first time)" >&2
-    cargo test --release --locked -p roh-abi -p roh
+    cargo test --release --locked -p roh-abi -p roh-heap -p roh
     @echo "test: end-to-end tests" >&2
     cargo test --release --locked -p roh-tests
 

@@ -2,8 +2,13 @@
 //! an instance has to itself.
 #![allow(unsafe_code, reason = "what this file does, it does by hand: allocating")]
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
+
+use roh_heap::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap::new(System);
 
 /// Larger than any hole there is, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -18,12 +23,13 @@ const LEAST: usize = 8;
 /// is allocated from now on lies in large ones, or beyond them all. The memory may grow by
 /// [`LARGEST`], which is free then.
 pub(crate) fn fill_holes() {
+    HEAP.forget_free();
     let mut large = Vec::with_capacity(LARGEST / LARGE);
     // SAFETY: it is freed as it was allocated, and written to by nobody.
     let beyond = unsafe {
-        let beyond = black_box(alloc(layout(LARGEST)));
+        let beyond = black_box(System.alloc(layout(LARGEST)));
         assert!(!beyond.is_null(), "there is memory at boot");
-        dealloc(beyond, layout(LARGEST));
+        System.dealloc(beyond, layout(LARGEST));
         beyond.addr()
     };
     for size in halves(LARGEST / 2, LARGE) {
@@ -39,7 +45,7 @@ pub(crate) fn fill_holes() {
     }
     for (hole, size) in large {
         // SAFETY: as it was allocated.
-        unsafe { dealloc(hole, layout(size)) };
+        unsafe { System.dealloc(hole, layout(size)) };
     }
 }
 
@@ -48,14 +54,14 @@ fn hole(size: usize, below: usize) -> Option<*mut u8> {
     // SAFETY: the size is not zero, and it is freed as it was allocated.
     unsafe {
         // Else the compiler may see that nobody uses it.
-        let hole = black_box(alloc(layout(size)));
+        let hole = black_box(System.alloc(layout(size)));
         if hole.is_null() {
             return None;
         }
         if hole.addr() < below {
             return Some(hole);
         }
-        dealloc(hole, layout(size));
+        System.dealloc(hole, layout(size));
         None
     }
 }
