@@ -17,7 +17,8 @@
 #   guest/build-guest.sh --lint     has clippy look at the guest, and builds nothing
 #   guest/build-guest.sh --profile  counts anew what Python runs how often, for the
 #                                  builds after it; takes clang, llvm-profdata and xxd
-#   guest/build-guest.sh --plain    builds one without those counts beside it, to compare with
+#   guest/build-guest.sh --plain    builds one without those counts and without an allocator of
+#                                  its own beside it, to compare with
 #   guest/build-guest.sh [ARG…]     builds the guest; the arguments go to cargo
 
 set -euo pipefail
@@ -274,16 +275,11 @@ build_guest() {
     check_counts
 }
 
-# Without counts, for those who want to know what they are good for.
+# Without counts and allocator, for those who want to know what they are good for.
 build_plain_guest() {
     local built=$target_dir/guest-plain
-    if [[ ! -f $counts ]]; then
-        say "no counts for this rustc: the interpreter is a plain build already"
-        rm -f "$target_dir/roh_guest_plain.wasm"
-        return
-    fi
-    say "building an interpreter without counts, to compare with (4 minutes from nothing on 2 cores)"
-    CARGO_TARGET_DIR=$built guest_cargo build
+    say "building a plain interpreter to compare with (4 minutes from nothing on 2 cores)"
+    CARGO_TARGET_DIR=$built guest_cargo build --features plain
     put "$built" roh_guest_plain.wasm
 }
 

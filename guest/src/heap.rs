@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use roh_heap::Heap;
 
-#[global_allocator]
+#[cfg_attr(not(feature = "plain"), global_allocator)]
 static HEAP: Heap = Heap::new(System);
 
 /// Larger than any hole there is, in bytes.
@@ -20,7 +20,7 @@ const LARGE: usize = 16 << 10;
 const LEAST: usize = 8;
 
 /// Takes all small holes between objects for good, and what is left over of large ones, so that what
-/// is allocated from now on lies in large ones, or beyond them all. The memory may grow by
+/// is allocated from now on lies in large ones, or beyond them all: small objects' chunks, too. The memory may grow by
 /// [`LARGEST`], which is free then.
 pub(crate) fn fill_holes() {
     HEAP.forget_free();

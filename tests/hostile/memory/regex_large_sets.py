@@ -6,6 +6,6 @@ import re
 
 def main():
     return (
-        re.compile("|".join(f"[{chr(n)}-{chr(n + 50)}]+{n}" for n in range(200, 40_000, 3)), re.I)
+        re.compile("|".join(f"[{chr(n)}-{chr(n + 50)}]+{n}" for n in range(200, 40_000)), re.I)
         is None
     )
