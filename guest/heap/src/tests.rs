@@ -67,6 +67,25 @@ fn what_was_small_can_become_large_and_small_again() {
 }
 
 #[test]
+fn memory_that_is_out_is_found_again_for_what_is_large() {
+    // SAFETY: no size is zero.
+    let ways: [fn(&Heap<Limited>, *mut u8) -> *mut u8; 3] = [
+        |heap, _| unsafe { heap.alloc(bytes(3 * CHUNK)) },
+        |heap, _| unsafe { heap.alloc_zeroed(bytes(3 * CHUNK)) },
+        |heap, block| unsafe { heap.realloc(block, bytes(CHUNK), 3 * CHUNK) },
+    ];
+    for way in ways {
+        let heap = heap(4 * CHUNK);
+        // SAFETY: as above.
+        let block = unsafe { heap.alloc(bytes(CHUNK)) };
+        let small = fill(&heap, 32);
+        assert!(way(&heap, block).is_null());
+        free(&heap, small, 32);
+        assert!(!way(&heap, block).is_null());
+    }
+}
+
+#[test]
 fn holes_are_used_for_what_is_smaller_and_joined_for_what_is_larger() {
     let heap = heap(4 * CHUNK);
     let size = (CHUNK - STEP) / 33;
