@@ -98,6 +98,12 @@ extern "C" fn roh_alarm() -> *mut u8 {
     interpreter::with(|guest| guest.alarm()).cast()
 }
 
+#[cfg(not(feature = "plain"))]
+#[unsafe(no_mangle)]
+extern "C" fn roh_no_memory() -> *mut u8 {
+    heap::no_memory().cast()
+}
+
 /// Overwrites what functions that have returned left on the stack, so far down. After a load, those
 /// pages are again what they were after boot, which wipes more of them, and no part of a script's
 /// image.

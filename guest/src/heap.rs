@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use roh_heap::Heap;
 
+// The plain build compares with the standard library's alone.
 #[cfg_attr(not(feature = "plain"), global_allocator)]
 static HEAP: Heap = Heap::new(System);
 
@@ -19,9 +20,15 @@ const LARGE: usize = 16 << 10;
 /// The least that is allocated, in bytes.
 const LEAST: usize = 8;
 
+/// Where it says, for good, that no memory was found for something.
+#[cfg(not(feature = "plain"))]
+pub(crate) fn no_memory() -> *mut bool {
+    HEAP.failed()
+}
+
 /// Takes all small holes between objects for good, and what is left over of large ones, so that what
-/// is allocated from now on lies in large ones, or beyond them all: small objects' chunks, too. The memory may grow by
-/// [`LARGEST`], which is free then.
+/// is allocated from now on lies in large ones, or beyond them all. So do small objects' chunks, each
+/// of which fits into the least of those. The memory may grow by [`LARGEST`], which is free then.
 pub(crate) fn fill_holes() {
     HEAP.forget_free();
     let mut large = Vec::with_capacity(LARGEST / LARGE);

@@ -31,6 +31,9 @@ pub mod export {
     /// `() -> ptr`: where the host writes a 1, in one byte, once a limit is near: the
     /// interpreter then raises `TimeoutError` in the script as soon as it can.
     pub const ALARM: &str = "roh_alarm";
+    /// `() -> ptr`: where the guest sets a 1, in one byte, once it found no memory for something,
+    /// not even among what is free. That it may not grow is no such thing yet.
+    pub const NO_MEMORY: &str = "roh_no_memory";
     /// Global `i32`: the top of the guest's stack in its memory, which grows down to 0.
     pub const STACK_POINTER: &str = "__stack_pointer";
     /// The linear memory.

@@ -2,15 +2,18 @@
 //! searching, and no block has a header. What is large comes from the allocator beneath.
 //!
 //! A free block is not joined with its neighbours, so a program that frees many blocks of one size
-//! can't use them for another: until memory is out. Only then are all free blocks put together again.
+//! can't use them for another, until memory is out. Then larger ones are cut up, and if there is none,
+//! all free neighbours are joined. That takes time by how many there are; whoever lives at the limit
+//! may pay it often.
 #![allow(unsafe_code, reason = "it is an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
 /// What sizes of small blocks are multiples of, and what they are aligned to, in bytes.
 const STEP: usize = size_of::<Free>();
+const _: () = assert!(STEP >= align_of::<u64>(), "see `dealloc`");
 
 /// The largest of small blocks, in bytes.
 const SMALL: usize = 512;
@@ -28,6 +31,8 @@ const LARGER: usize = 0;
 pub struct Heap<A = System> {
     beneath: A,
     lists: UnsafeCell<Lists>,
+    /// Whether there was no memory for something.
+    failed: Cell<bool>,
 }
 
 /// All that is free. What is cut next is in no list.
@@ -42,7 +47,7 @@ struct Lists {
 /// What is written into a free block.
 struct Free {
     next: *mut Free,
-    /// In bytes. Of a small block it is only written when it is put together with others.
+    /// In bytes. Of a small block it is only read while blocks are joined, which writes it first.
     size: usize,
 }
 
@@ -54,15 +59,20 @@ const NOTHING_FREE: Lists =
 unsafe impl<A> Sync for Heap<A> {}
 
 impl<A: GlobalAlloc> Heap<A> {
-    /// An allocator that has nothing yet.
+    /// An allocator that has nothing yet. The one beneath must not call back into it.
     pub const fn new(beneath: A) -> Heap<A> {
-        Heap { beneath, lists: UnsafeCell::new(NOTHING_FREE) }
+        Heap { beneath, lists: UnsafeCell::new(NOTHING_FREE), failed: Cell::new(false) }
     }
 
     /// Never uses again what is free now, so that blocks to come lie in chunks of their own.
     pub fn forget_free(&self) {
-        // SAFETY: there is one thread, and nobody else has a reference to the lists.
+        // SAFETY: it is `Sync` only where there is one thread; nobody else has a reference to the lists.
         unsafe { *self.lists.get() = NOTHING_FREE };
+    }
+
+    /// Where it says, for good, that there was no memory for something.
+    pub const fn failed(&self) -> *mut bool {
+        self.failed.as_ptr()
     }
 
     /// Cuts a block from the rest of a chunk.
@@ -73,13 +83,11 @@ impl<A: GlobalAlloc> Heap<A> {
         unsafe {
             let lists = &mut *self.lists.get();
             let size = list * STEP;
-            if lists.left < size {
-                lists.put_rest();
+            if lists.left < size && !lists.refill(list, &self.beneath) {
+                lists.join(&self.beneath);
                 if !lists.refill(list, &self.beneath) {
-                    lists.join(&self.beneath);
-                    if !lists.refill(list, &self.beneath) {
-                        return ptr::null_mut();
-                    }
+                    self.failed.set(true);
+                    return ptr::null_mut();
                 }
             }
             let block = lists.rest;
@@ -89,16 +97,28 @@ impl<A: GlobalAlloc> Heap<A> {
         }
     }
 
-    /// Joins what is free, as memory is out: some of it may be enough for what is large.
+    /// Has the allocator beneath give what is large.
+    #[inline]
+    unsafe fn ask(&self, ask: impl Fn(&A) -> *mut u8) -> *mut u8 {
+        let block = ask(&self.beneath);
+        if !block.is_null() {
+            return block;
+        }
+        // SAFETY: as in `forget_free`.
+        unsafe { self.join() };
+        let block = ask(&self.beneath);
+        if block.is_null() {
+            self.failed.set(true);
+        }
+        block
+    }
+
+    /// Joins what is free, as memory is out.
     #[cold]
     #[inline(never)]
     unsafe fn join(&self) {
         // SAFETY: as in `forget_free`.
-        unsafe {
-            let lists = &mut *self.lists.get();
-            lists.put_rest();
-            lists.join(&self.beneath);
-        }
+        unsafe { (*self.lists.get()).join(&self.beneath) };
     }
 }
 
@@ -113,7 +133,7 @@ impl Lists {
         }
     }
 
-    /// Takes a free block from a list. Of one that is larger than small ones its size is known.
+    /// Takes a free block from a list, and says how large it is.
     unsafe fn take(&mut self, list: usize) -> Option<(*mut Free, usize)> {
         let block = self.free[list];
         if block.is_null() {
@@ -135,22 +155,20 @@ impl Lists {
         }
     }
 
-    /// Finds something to cut blocks of a list from: what is large, a new chunk, what is small.
+    /// Finds something to cut blocks of a list from: what is large, a new chunk, what is small. What
+    /// is left of the last goes to the list of its size.
     unsafe fn refill<A: GlobalAlloc>(&mut self, list: usize, beneath: &A) -> bool {
-        // SAFETY: a chunk's first step stays unused.
+        // SAFETY: as in `take`; a chunk has a size, and more than a step of it.
         unsafe {
-            if let Some((block, size)) = self.take(LARGER) {
-                (self.rest, self.left) = (block.cast(), size);
-                return true;
-            }
-            let chunk = beneath.alloc(chunk());
-            if !chunk.is_null() {
-                (self.rest, self.left) = (chunk.add(STEP), CHUNK - STEP);
-                return true;
-            }
-            let Some((block, size)) = (list..LISTS).find_map(|list| self.take(list)) else {
-                return false;
-            };
+            self.put_rest();
+            let found = self.take(LARGER).or_else(|| {
+                let chunk = beneath.alloc(chunk());
+                if chunk.is_null() {
+                    return (list..LISTS).find_map(|list| self.take(list));
+                }
+                Some((chunk.add(STEP).cast(), CHUNK - STEP))
+            });
+            let Some((block, size)) = found else { return false };
             (self.rest, self.left) = (block.cast(), size);
             true
         }
@@ -161,6 +179,7 @@ impl Lists {
     unsafe fn join<A: GlobalAlloc>(&mut self, beneath: &A) {
         // SAFETY: what is on lists is free; a whole chunk was allocated as it is given back.
         unsafe {
+            self.put_rest();
             let mut all = ptr::null_mut();
             for list in 0..LISTS {
                 while let Some((block, size)) = self.take(list) {
@@ -250,12 +269,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
         // SAFETY: as in `forget_free`, and as the caller promises; sizes are not zero.
         unsafe {
             let Some(list) = list_of(layout) else {
-                let block = self.beneath.alloc(layout);
-                if !block.is_null() {
-                    return block;
-                }
-                self.join();
-                return self.beneath.alloc(layout);
+                return self.ask(|beneath| beneath.alloc(layout));
             };
             match (*self.lists.get()).take(list) {
                 Some((block, _)) => block.cast(),
@@ -271,6 +285,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
             let Some(list) = list_of(layout) else {
                 return self.beneath.dealloc(block, layout);
             };
+            // RustPython's `array` gives back less than it took, aligned to what a number needs: the
+            // rest of such a block is lost, and no more.
             let lists = &mut *self.lists.get();
             let block = block.cast::<Free>();
             (*block).next = lists.free[list];
@@ -283,11 +299,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
         // SAFETY: as above.
         unsafe {
             if list_of(layout).is_none() {
-                let block = self.beneath.alloc_zeroed(layout);
-                if !block.is_null() {
-                    return block;
-                }
-                // Memory is out, and `alloc` knows what to do.
+                return self.ask(|beneath| beneath.alloc_zeroed(layout));
             }
             let block = self.alloc(layout);
             if !block.is_null() {
@@ -305,20 +317,17 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
             match (list_of(layout), list_of(new)) {
                 (Some(a), Some(b)) if a == b => return block,
                 (None, None) => {
-                    let moved = self.beneath.realloc(block, layout, size);
-                    if !moved.is_null() {
-                        return moved;
-                    }
-                    self.join();
-                    return self.beneath.realloc(block, layout, size);
+                    return self.ask(|beneath| beneath.realloc(block, layout, size));
                 }
                 _ => {}
             }
             let moved = self.alloc(new);
-            if !moved.is_null() {
-                moved.copy_from_nonoverlapping(block, layout.size().min(size));
-                self.dealloc(block, layout);
+            if moved.is_null() {
+                // What gets smaller has its memory already: what it has too much is lost.
+                return if size < layout.size() { block } else { moved };
             }
+            moved.copy_from_nonoverlapping(block, layout.size().min(size));
+            self.dealloc(block, layout);
             moved
         }
     }

@@ -140,6 +140,10 @@ impl Guest {
             let alarm = alarm.call_async(&mut store, ()).await?;
             store.data_mut().alarm.address = Some(alarm.cast_unsigned());
         }
+        if let Ok(no_memory) = instance.get_typed_func::<(), i32>(&mut store, export::NO_MEMORY) {
+            let no_memory = no_memory.call_async(&mut store, ()).await?;
+            store.data_mut().no_memory = Some(no_memory.cast_unsigned());
+        }
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
         let (image, own_pages) = (None, None);
@@ -149,11 +153,23 @@ impl Guest {
     /// Gives it to another task. What the last one left in its memory is not looked at.
     pub(super) fn renew(&mut self, data: Instance) {
         let instance = self.store.data_mut();
-        let (memory, address) = (instance.memory, instance.alarm.address);
+        let (memory, address, no_memory) =
+            (instance.memory, instance.alarm.address, instance.no_memory);
         *instance = data;
         instance.memory = memory;
         instance.alarm.address = address;
+        instance.no_memory = no_memory;
         self.store.set_epoch_deadline(1);
+    }
+
+    /// Whether the task's limit of memory kept it from getting some. To be refused more is no such
+    /// thing yet, where the guest says itself whether it found some among what is free.
+    pub(super) fn had_no_memory(&self) -> bool {
+        let instance = self.store.data();
+        instance.memory_limit.reached()
+            && instance.memory.zip(instance.no_memory).is_none_or(|(memory, address)| {
+                memory.data(&self.store).get(address as usize) == Some(&1)
+            })
     }
 
     /// Makes its memory `len` bytes large, unless it is that or more.

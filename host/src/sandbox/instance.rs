@@ -39,6 +39,8 @@ pub(super) struct Instance {
     /// What the guest's monotonic clock showed then.
     pub(super) clock: Duration,
     pub(super) alarm: Alarm,
+    /// Where in its memory the guest says that it found none for something, if it does.
+    pub(super) no_memory: Option<u32>,
     /// What goes on while the script's top level runs; `None` once it has.
     pub(super) loading: Option<Loading>,
     /// Requests so far.
@@ -85,6 +87,7 @@ impl Instance {
             started: Instant::now(),
             clock: Duration::ZERO,
             alarm: Alarm::default(),
+            no_memory: None,
             loading: None,
             calls_made: 0,
             call_bytes: 0,

@@ -387,7 +387,7 @@ impl Shared {
         let in_order = !matches!(ended, Ok(Outcome::Crashed(_)) | Err(_));
         let outcome = match ended {
             Ok(Outcome::Failed(exception))
-                if exception.kind == "MemoryError" && guest.store.data().memory_limit.reached() =>
+                if exception.kind == "MemoryError" && guest.had_no_memory() =>
             {
                 Outcome::OutOfMemory(limits.memory)
             }
@@ -511,7 +511,7 @@ impl Shared {
     /// which may be this task's alone, another is to try.
     fn keep_image(&self, guest: &mut Guest, build: Build) {
         let instance = guest.store.data();
-        let near = instance.alarm.rung.is_some() || instance.memory_limit.reached();
+        let near = instance.alarm.rung.is_some() || guest.had_no_memory();
         let (stdout, stderr) = (instance.stdout.whole(), instance.stderr.whole());
         let (Some(stdout), Some(stderr), false) = (stdout, stderr, near) else { return };
         let printed = [stdout.to_vec(), stderr.to_vec()];
@@ -593,7 +593,7 @@ fn why_it_ended(error: &wasmtime::Error, guest: &mut Guest, limits: &Limits) -> 
         }),
         // Rust aborts when an allocation fails, and much panics that gets no memory.
         Some(Trap::UnreachableCodeReached)
-            if instance.memory_limit.reached() || instance.asked_for_too_much() =>
+            if guest.had_no_memory() || instance.asked_for_too_much() =>
         {
             Outcome::OutOfMemory(limits.memory)
         }

@@ -1,16 +1,16 @@
-# Memory full of small objects, then a large one, and small ones of another size.
-# expect: succeeded
+# Memory full of small objects, then a large one, and small ones that fit into no hole.
+# expect: failed
+# To put together what is free is no reason to call the script's own error out-of-memory.
 
 
 def main():
     for _ in range(3):
         kept = [str(number) for number in range(180_000)]
         kept = None
-        kept = bytearray(10 << 20)
+        kept = bytearray(12 << 20)
         kept = None
-        # Holes, each as large as a string, and then what fits into none of them.
-        kept = [str(number) for number in range(180_000)]
-        del kept[::2]
-        longer = ["x" * 50 for _ in range(40_000)]
+        # Holes, each as large as seven floats, and then what fits into none of one.
+        kept = [number + 0.5 for number in range(300_000)][::8]
+        longer = [str(number) for number in range(190_000)]
         kept = longer = None
-    return kept
+    raise MemoryError("a script's own")
