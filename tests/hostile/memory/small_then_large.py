@@ -1,5 +1,6 @@
 # Memory full of small objects, then a large one, and small ones that fit into no hole.
 # expect: failed
+# profile: patient
 # To put together what is free is no reason to call the script's own error out-of-memory.
 
 
