@@ -101,24 +101,21 @@ impl<A: GlobalAlloc> Heap<A> {
     #[inline]
     unsafe fn ask(&self, ask: impl Fn(&A) -> *mut u8) -> *mut u8 {
         let block = ask(&self.beneath);
-        if !block.is_null() {
-            return block;
-        }
         // SAFETY: as in `forget_free`.
-        unsafe { self.join() };
+        if block.is_null() { unsafe { self.join_and_ask(ask) } } else { block }
+    }
+
+    /// Joins what is free, as memory is out, and has the allocator beneath try again.
+    #[cold]
+    #[inline(never)]
+    unsafe fn join_and_ask(&self, ask: impl Fn(&A) -> *mut u8) -> *mut u8 {
+        // SAFETY: as in `forget_free`.
+        unsafe { (*self.lists.get()).join(&self.beneath) };
         let block = ask(&self.beneath);
         if block.is_null() {
             self.failed.set(true);
         }
         block
-    }
-
-    /// Joins what is free, as memory is out.
-    #[cold]
-    #[inline(never)]
-    unsafe fn join(&self) {
-        // SAFETY: as in `forget_free`.
-        unsafe { (*self.lists.get()).join(&self.beneath) };
     }
 }
 

@@ -135,15 +135,10 @@ impl Guest {
             .ok_or(Breach::NoExport(export::MEMORY))?;
         store.data_mut().memory = Some(memory);
         let alloc = instance.get_typed_func(&mut store, export::ALLOC)?;
-        // A guest made by hand, in a test, may do without.
-        if let Ok(alarm) = instance.get_typed_func::<(), i32>(&mut store, export::ALARM) {
-            let alarm = alarm.call_async(&mut store, ()).await?;
-            store.data_mut().alarm.address = Some(alarm.cast_unsigned());
-        }
-        if let Ok(no_memory) = instance.get_typed_func::<(), i32>(&mut store, export::NO_MEMORY) {
-            let no_memory = no_memory.call_async(&mut store, ()).await?;
-            store.data_mut().no_memory = Some(no_memory.cast_unsigned());
-        }
+        let alarm = address(&mut store, &instance, export::ALARM).await?;
+        store.data_mut().alarm.address = alarm;
+        let no_memory = address(&mut store, &instance, export::NO_MEMORY).await?;
+        store.data_mut().no_memory = no_memory;
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
         let (image, own_pages) = (None, None);
@@ -153,12 +148,10 @@ impl Guest {
     /// Gives it to another task. What the last one left in its memory is not looked at.
     pub(super) fn renew(&mut self, data: Instance) {
         let instance = self.store.data_mut();
-        let (memory, address, no_memory) =
-            (instance.memory, instance.alarm.address, instance.no_memory);
-        *instance = data;
-        instance.memory = memory;
-        instance.alarm.address = address;
-        instance.no_memory = no_memory;
+        let before = std::mem::replace(instance, data);
+        instance.memory = before.memory;
+        instance.alarm.address = before.alarm.address;
+        instance.no_memory = before.no_memory;
         self.store.set_epoch_deadline(1);
     }
 
@@ -233,4 +226,16 @@ impl Guest {
     pub(super) fn memory_bytes(&self) -> u64 {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store) as u64)
     }
+}
+
+/// The address that a function of the guest's gives. One made by hand, in a test, may do without.
+async fn address(
+    store: &mut Store<Instance>,
+    instance: &wasmtime::Instance,
+    function: &str,
+) -> wasmtime::Result<Option<u32>> {
+    let Ok(function) = instance.get_typed_func::<(), i32>(&mut *store, function) else {
+        return Ok(None);
+    };
+    Ok(Some(function.call_async(store, ()).await?.cast_unsigned()))
 }
