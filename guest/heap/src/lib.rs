@@ -318,10 +318,15 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Heap<A> {
                 }
                 _ => {}
             }
+            let failed = self.failed.get();
             let moved = self.alloc(new);
             if moved.is_null() {
+                if size > layout.size() {
+                    return moved;
+                }
                 // What gets smaller has its memory already: what it has too much is lost.
-                return if size < layout.size() { block } else { moved };
+                self.failed.set(failed);
+                return block;
             }
             moved.copy_from_nonoverlapping(block, layout.size().min(size));
             self.dealloc(block, layout);

@@ -144,11 +144,15 @@ fn what_gets_smaller_finds_room() {
         let heap = heap(4 * CHUNK);
         let blocks = fill(&heap, before);
         let _rest = fill(&heap, 8);
+        // SAFETY: it lives as long as the heap. What filled it has said that memory was out.
+        unsafe { *heap.failed() = false };
         // SAFETY: each has that size.
         let moved =
             blocks.iter().map(|block| unsafe { heap.realloc(*block, bytes(before), after) });
         let moved = moved.collect::<Vec<_>>();
         assert!(moved.iter().all(|block| !block.is_null()));
+        // SAFETY: as above.
+        assert!(!unsafe { *heap.failed() });
         free(&heap, moved, after);
     }
 }
