@@ -2,6 +2,7 @@
 //! blocks nobody.
 
 use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 use roh_tests::daemon::{Daemon, Settings};
 use roh_tests::rabbit::Rabbit;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ crate::tests![
     scripts_that_fail_are_answered_with_pythons_own_words,
     failures_without_a_reply_address_are_kept,
     a_redelivered_message_is_run,
+    headers_that_fit_no_frame_of_ours_are_left_out,
 ];
 
 fn inline(script: &str) -> Vec<u8> {
@@ -127,4 +129,39 @@ fn a_redelivered_message_is_run(rabbit: &Rabbit) {
             serde_json::from_slice(&client.take(&replies).await.delivery.data).unwrap();
         assert_eq!(reply["result"], 1, "{reply}");
     });
+}
+
+/// The client's frames are RabbitMQ's usual ones, of 128 KiB; RabbitMQ hands headers on whatever the
+/// next one's are.
+fn headers_that_fit_no_frame_of_ours_are_left_out(rabbit: &Rabbit) {
+    let url = format!("{}/?frame_max=8192", rabbit.url());
+    let settings = Settings::new("node-a", &url, &unique("frames"));
+    let _daemon = Daemon::start(&settings);
+    let with_headers = |bytes: usize| {
+        let mut headers = FieldTable::default();
+        headers.insert("long".into(), AMQPValue::LongString("x".repeat(bytes).into()));
+        BasicProperties::default().with_headers(headers)
+    };
+    let reply = ask(
+        rabbit,
+        &settings.exchange,
+        &inline("def main():\n    return 1\n"),
+        with_headers(100_000),
+    );
+    assert_eq!(reply["result"], 1, "{reply}");
+    // What came to us fits no more with ours added.
+    for (bytes, stay) in [(3_000, true), (5_000, false), (100_000, false)] {
+        run(async {
+            let client = Client::connect(rabbit).await;
+            let body = inline("def main():\n    raise ValueError('z' * 10_000)\n");
+            client.publish(&settings.exchange, "", &body, with_headers(bytes)).await;
+            let letter = client.take(&settings.dead).await.delivery;
+            let headers = letter.properties.headers().as_ref().expect("headers").inner();
+            assert_eq!(headers.contains_key("long"), stay, "{bytes}");
+            assert_eq!(headers.contains_key("x-roh-headers-left-out"), !stay, "{bytes}");
+            let reason = header(&letter.properties, "x-roh-reason").expect("a reason");
+            assert!(reason.starts_with("ValueError: zzz"), "{reason}");
+            client.close().await;
+        });
+    }
 }

@@ -63,7 +63,10 @@ impl Address {
             reactor::runtime(),
             // Bounded here, too: lapin has a thread that waits for this alone.
             async |uri, _| match tokio::time::timeout(CONNECT_TIMEOUT, open_stream(&uri)).await {
-                Ok(opened) => Ok(AsyncTcpStream::Plain(Mended::new(opened?))),
+                Ok(opened) => {
+                    let longest = uri.query.frame_max.unwrap_or(FRAME_BYTES);
+                    Ok(AsyncTcpStream::Plain(Mended::new(opened?, longest)))
+                }
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
             },
             properties,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use futures_io::AsyncRead;
 use lapin::BasicProperties;
 
-use super::message::{self, Note};
+use super::message::{self, Note, Room};
 use super::wire::{self, Mended};
 use crate::outcome::Status;
 use crate::task::{Refused, ReplyAddress, Task, TaskId, TenantName};
@@ -29,9 +29,12 @@ impl AsyncRead for Pieces<'_> {
     }
 }
 
+/// How long frames may be, in bytes.
+pub const FRAME: u32 = 4096;
+
 /// What lapin gets to read of `stream`.
 pub fn mended(stream: &[u8], piece: usize) -> Vec<u8> {
-    let mut mended = Mended::new(Pieces(stream, piece));
+    let mut mended = Mended::new(Pieces(stream, piece), FRAME);
     let (mut read, mut buffer) = (Vec::new(), [0; 512]);
     let mut context = Context::from_waker(Waker::noop());
     while let Poll::Ready(Ok(count @ 1..)) =
@@ -60,12 +63,13 @@ pub fn task(
 
 /// The properties of a dead letter.
 pub fn dead_letter(original: &BasicProperties, status: Status, reason: &str) -> BasicProperties {
-    message::dead_letter(original, &Note { status, reason, node: "node", queue: "queue" })
+    let note = Note { status, reason, node: "node", queue: "queue" };
+    message::dead_letter(original, &note, Room::of_frame(FRAME))
 }
 
 /// The properties of a message that is tried again.
 pub fn retry(original: &BasicProperties, attempts: u32) -> BasicProperties {
-    message::retry(original, attempts)
+    message::retry(original, attempts, Room::of_frame(FRAME))
 }
 
 /// The properties of a reply.

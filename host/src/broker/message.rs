@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, ShortString};
 
-use super::wire::SUBSTITUTE;
+use super::wire::{HEADERS_LEFT_OUT, SUBSTITUTE, frame_limit};
 use crate::grants::Publication;
 use crate::outcome::Status;
 use crate::task::{Invalid, Properties, Refused, ReplyAddress, Task, TaskId, TenantName};
@@ -17,9 +17,11 @@ const DEPTH: &str = "x-roh-depth";
 const DELIVERIES: &str = "x-roh-deliveries";
 /// Longest reason in a dead letter.
 const MAX_REASON_BYTES: usize = 4096;
-/// Headers must fit one frame of 128 KiB, with ours and the other properties. What a
-/// client could just fit, we could not: more than this is left out of what we publish.
+/// Longest headers of a client's in what we publish.
 const MAX_HEADER_BYTES: usize = 96 << 10;
+/// What a frame of properties takes beside a reason and a client's headers, at most: eight short
+/// strings, our own headers with three more and a node's name, and what is of a fixed size.
+const OTHER_BYTES: usize = 3584;
 /// Written to disk by a durable queue.
 const PERSISTENT: u8 = 2;
 
@@ -110,6 +112,25 @@ pub(super) fn of_publication(publication: &Publication) -> BasicProperties {
         .with_headers(headers)
 }
 
+/// How much of others' goes into properties, which must fit one frame: what a client could just fit,
+/// with ours added does not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Bytes of a client's headers. If there are more, all are left out.
+    headers: usize,
+    /// Bytes of a reason.
+    reason: usize,
+}
+
+impl Room {
+    /// In frames that may have so many bytes.
+    pub(super) fn of_frame(longest: u32) -> Room {
+        let longest = frame_limit(longest);
+        let reason = MAX_REASON_BYTES.min(longest / 8);
+        Room { headers: MAX_HEADER_BYTES.min(longest - reason - OTHER_BYTES), reason }
+    }
+}
+
 /// Why a message is dead-lettered.
 pub(super) struct Note<'a> {
     pub(super) status: Status,
@@ -119,8 +140,12 @@ pub(super) struct Note<'a> {
 }
 
 /// The original's properties, for the dead-letter exchange.
-pub(super) fn dead_letter(original: &BasicProperties, note: &Note<'_>) -> BasicProperties {
-    let mut headers = safe_headers(original);
+pub(super) fn dead_letter(
+    original: &BasicProperties,
+    note: &Note<'_>,
+    room: Room,
+) -> BasicProperties {
+    let mut headers = safe_headers(original, room);
     // Who publishes it once more starts from zero.
     headers.retain(|(name, _)| name.as_str() != DELIVERIES);
     if let Some(expiration) = original.expiration() {
@@ -128,15 +153,15 @@ pub(super) fn dead_letter(original: &BasicProperties, note: &Note<'_>) -> BasicP
         set(&mut headers, "x-roh-expiration", text(expiration.as_str()));
     }
     set(&mut headers, "x-roh-status", text(note.status.as_str()));
-    set(&mut headers, "x-roh-reason", text(bounded(note.reason)));
+    set(&mut headers, "x-roh-reason", text(bounded(note.reason, room)));
     set(&mut headers, "x-roh-node", text(note.node));
     set(&mut headers, "x-roh-queue", text(note.queue));
     rebuild(original, headers).with_delivery_mode(PERSISTENT)
 }
 
 /// The original's properties, for its own queue, with `attempts` counted.
-pub(super) fn retry(original: &BasicProperties, attempts: u32) -> BasicProperties {
-    let mut headers = safe_headers(original);
+pub(super) fn retry(original: &BasicProperties, attempts: u32, room: Room) -> BasicProperties {
+    let mut headers = safe_headers(original, room);
     set(&mut headers, DELIVERIES, AMQPValue::LongLongInt(attempts.into()));
     let properties = rebuild(original, headers).with_delivery_mode(PERSISTENT);
     match original.expiration() {
@@ -149,13 +174,13 @@ type Headers = Vec<(ShortString, AMQPValue)>;
 
 /// The original's headers, without what makes the broker do something of its own, and
 /// with what could not stay a property.
-fn safe_headers(original: &BasicProperties) -> Headers {
+fn safe_headers(original: &BasicProperties, room: Room) -> Headers {
     let mut headers = Headers::new();
     if let Some(table) = original.headers() {
         let size: usize =
             table.inner().iter().map(|(name, value)| name.as_str().len() + 1 + size(value)).sum();
-        if size > MAX_HEADER_BYTES {
-            set(&mut headers, "x-roh-headers-left-out", AMQPValue::Boolean(true));
+        if size > room.headers {
+            set(&mut headers, HEADERS_LEFT_OUT, AMQPValue::Boolean(true));
         } else {
             headers.extend(table.inner().iter().map(|(name, value)| {
                 // Sender-selected distribution: more routing keys.
@@ -206,8 +231,8 @@ fn text(text: &str) -> AMQPValue {
 }
 
 /// As much of it as fits a dead letter.
-fn bounded(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]
+fn bounded(reason: &str, room: Room) -> &str {
+    &reason[..reason.floor_char_boundary(room.reason)]
 }
 
 /// Cuts what AMQP could not carry; ids and queues that came from it always fit.
@@ -241,6 +266,8 @@ fn size(value: &AMQPValue) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ROOM: Room = Room { headers: MAX_HEADER_BYTES, reason: MAX_REASON_BYTES };
 
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();
@@ -318,7 +345,7 @@ mod tests {
                 ("x-roh-status", text("forged")),
                 (DELIVERIES, AMQPValue::LongLongInt(5)),
             ]));
-        let letter = dead_letter(&original, &note("ValueError: bad"));
+        let letter = dead_letter(&original, &note("ValueError: bad"), ROOM);
         assert_eq!(letter.user_id(), &None);
         assert_eq!(letter.expiration(), &None);
         assert_eq!(letter.delivery_mode(), &Some(2));
@@ -350,7 +377,7 @@ mod tests {
             .with_user_id("alice".into())
             .with_expiration("1000".into())
             .with_headers(table(&[("CC", AMQPValue::Void), (DELIVERIES, AMQPValue::LongInt(1))]));
-        let again = retry(&original, 2);
+        let again = retry(&original, 2, ROOM);
         assert_eq!(read(&again).earlier_attempts, 2);
         assert_eq!(again.expiration(), &Some("1000".into()));
         assert_eq!(again.user_id(), &None);
@@ -361,7 +388,7 @@ mod tests {
     #[test]
     fn reasons_are_cut_between_characters() {
         let reason = "é".repeat(MAX_REASON_BYTES);
-        let letter = dead_letter(&BasicProperties::default(), &note(&reason));
+        let letter = dead_letter(&BasicProperties::default(), &note(&reason), ROOM);
         assert_eq!(header(&letter, "x-roh-reason"), Some(&text(&reason[..MAX_REASON_BYTES])));
     }
 
@@ -369,7 +396,7 @@ mod tests {
     fn headers_that_leave_no_room_for_ours_are_left_out() {
         let original = BasicProperties::default()
             .with_headers(table(&[("big", text(&"x".repeat(MAX_HEADER_BYTES)))]));
-        let letter = dead_letter(&original, &note("why"));
+        let letter = dead_letter(&original, &note("why"), ROOM);
         assert_eq!(header(&letter, "big"), None);
         assert_eq!(header(&letter, "x-roh-headers-left-out"), Some(&AMQPValue::Boolean(true)));
         assert_eq!(header(&letter, "x-roh-reason"), Some(&text("why")));

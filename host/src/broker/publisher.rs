@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::address::Address;
 use super::error::{self, BrokerError};
-use super::message::short;
+use super::message::{Room, short};
 
 /// Publications in flight at once. So many that are never confirmed stop all others.
 const CHANNELS: usize = 32;
@@ -48,6 +48,11 @@ impl Publisher {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// How much fits the properties of what is published.
+    pub(super) fn room(&self) -> Room {
+        Room::of_frame(self.connection.configuration().frame_max())
     }
 
     /// Says goodbye; a connection that failed is closed already.

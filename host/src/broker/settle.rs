@@ -108,7 +108,7 @@ impl Delivery {
         let session = &self.session;
         let exchange = &session.dead_letter_exchange;
         let note = Note { status, reason, node: &session.node, queue: &envelope.queue };
-        let properties = message::dead_letter(&self.properties, &note);
+        let properties = message::dead_letter(&self.properties, &note, session.publisher.room());
         let mut delay = REFUSED_DELAY.0;
         let why = loop {
             let properties = properties.clone();
@@ -137,7 +137,8 @@ impl Delivery {
     async fn retry(&self, envelope: &Envelope, reason: &str) -> Result<(), Lost> {
         let session = &self.session;
         let queue = &envelope.queue;
-        let properties = message::retry(&self.properties, envelope.attempt);
+        let properties =
+            message::retry(&self.properties, envelope.attempt, session.publisher.room());
         match session.publisher.publish("", queue, &self.body, properties).await {
             Ok(Published::Taken) => {
                 tracing::debug!(task = ?envelope.id, attempt = envelope.attempt, reason, "task goes back to its queue after a crash");

@@ -1,10 +1,12 @@
 //! Stands between the socket and lapin, and mends message properties that lapin can't
 //! read: it takes text that is not UTF-8 for a broken connection, and follows nested
 //! headers to the end of its stack. Any client can send either, by mistake even (an id
-//! from `uuid.bytes`), and the message would come again in each new session.
+//! from `uuid.bytes`), and the message would come again in each new session. So it would if
+//! its headers made a frame longer than was agreed on, which RabbitMQ does not look at.
 //!
-//! Changes bytes in place, never their number. Knows frames, the method that delivers a
-//! message and the header of its content; nothing of other methods, or of bodies.
+//! Changes bytes in place, never their number, but for headers that are too long: those are left
+//! out. Knows frames, the method that says how long they may be, the one that delivers a message,
+//! and the header of its content; nothing of other methods, or of bodies.
 
 use std::io;
 use std::pin::Pin;
@@ -30,8 +32,10 @@ pub(super) struct Mended<S> {
 }
 
 impl<S> Mended<S> {
-    pub(super) fn new(stream: S) -> Mended<S> {
-        Mended { stream, mender: Mender::default(), chunk: vec![0; CHUNK], taken: 0 }
+    /// Content headers are made to fit frames of `longest` bytes, or of what the broker says if that
+    /// is less. Zero says that there is no limit.
+    pub(super) fn new(stream: S, longest: u32) -> Mended<S> {
+        Mended { stream, mender: Mender::new(longest), chunk: vec![0; CHUNK], taken: 0 }
     }
 }
 
@@ -95,24 +99,55 @@ const CONTENT_HEADER: u8 = 2;
 const UNTOUCHED: [u8; 2] = [3, 8];
 /// Class and method of `basic.deliver`.
 const BASIC_DELIVER: [u8; 4] = [0, 60, 0, 60];
+/// Those of `connection.tune`, and the maximum of channels; the frames' follows.
+const CONNECTION_TUNE: ([u8; 4], usize) = ([0, 10, 0, 30], 2);
+/// What a content header may hold before its headers: what it is of, flags and two short strings; and
+/// their length.
+const BEFORE_HEADERS: usize = 12 + 2 + 2 * 256 + 4;
+/// And after them, with what ends a frame.
+const MOST_AFTER_HEADERS: usize = 9 * 256 + 1 + 1 + 8 + 1;
+/// Stands for headers that are too long: [`HEADERS_LEFT_OUT`] with the value true.
+const LEFT_OUT: &[u8] = b"\0\0\0\x19\x16x-roh-headers-left-outt\x01";
+
+/// The header of messages whose headers were too long for us, or for what is published of them.
+pub(super) const HEADERS_LEFT_OUT: &str = "x-roh-headers-left-out";
 
 /// Cuts a stream of bytes into frames, and mends methods and content headers.
-#[derive(Default)]
 struct Mender {
+    /// How long a frame may be, in bytes, its prefix and end included.
+    longest: usize,
     /// Bytes of a frame that can't be handed on before more have come.
     held: Vec<u8>,
+    /// Bytes to come of headers that are left out of what is held.
+    skipping: usize,
     /// Bytes to come of a frame that needs no mending.
     passing: usize,
     ready: Vec<u8>,
 }
 
 impl Mender {
+    fn new(longest: u32) -> Mender {
+        Mender {
+            longest: frame_limit(longest),
+            held: Vec::new(),
+            skipping: 0,
+            passing: 0,
+            ready: Vec::new(),
+        }
+    }
+
     fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.passing > 0 {
                 let count = self.passing.min(bytes.len());
                 self.ready.extend_from_slice(&bytes[..count]);
                 self.passing -= count;
+                bytes = &bytes[count..];
+                continue;
+            }
+            if self.skipping > 0 {
+                let count = self.skipping.min(bytes.len());
+                self.skipping -= count;
                 bytes = &bytes[count..];
                 continue;
             }
@@ -128,10 +163,17 @@ impl Mender {
     /// Bytes until it is known what to do with those that are held.
     fn missing(&self) -> usize {
         let needed = match self.held.first() {
-            Some(&(METHOD | CONTENT_HEADER)) if self.held.len() >= FRAME_PREFIX => self.frame_len(),
+            Some(&(METHOD | CONTENT_HEADER)) if self.held.len() >= FRAME_PREFIX => {
+                if self.is_too_long() { FRAME_PREFIX + BEFORE_HEADERS } else { self.frame_len() }
+            }
             _ => FRAME_PREFIX,
         };
         needed - self.held.len()
+    }
+
+    /// Whether it is a content header that is longer than agreed on.
+    fn is_too_long(&self) -> bool {
+        self.held[0] == CONTENT_HEADER && self.frame_len() > self.longest
     }
 
     /// With the prefix, and the octet that ends each frame.
@@ -142,13 +184,72 @@ impl Mender {
 
     fn release(&mut self) {
         match self.held[0] {
-            METHOD => mend_method(&mut self.held[FRAME_PREFIX..]),
+            METHOD => {
+                let payload = &mut self.held[FRAME_PREFIX..];
+                match longest_frame(payload) {
+                    Some(longest) => self.longest = self.longest.min(frame_limit(longest)),
+                    None => mend_method(payload),
+                }
+            }
+            CONTENT_HEADER if self.is_too_long() => {
+                match self.leave_headers_out() {
+                    // The rest of it is to come.
+                    Some(()) => return,
+                    // It is lapin's to refuse.
+                    None => self.passing = self.frame_len() - self.held.len(),
+                }
+            }
             CONTENT_HEADER => drop(mend_header(&mut self.held[FRAME_PREFIX..])),
             kind if UNTOUCHED.contains(&kind) => self.passing = self.frame_len() - FRAME_PREFIX,
             _ => self.passing = usize::MAX,
         }
         self.ready.append(&mut self.held);
     }
+
+    /// Takes the headers out of a content header of which [`BEFORE_HEADERS`] bytes are held.
+    fn leave_headers_out(&mut self) -> Option<()> {
+        let (start, len) = headers(&mut self.held[FRAME_PREFIX..])?;
+        let (start, end) = (FRAME_PREFIX + start, FRAME_PREFIX + start + len);
+        let after =
+            self.frame_len().checked_sub(end).filter(|after| *after <= MOST_AFTER_HEADERS)?;
+        let size = u32::try_from(start - FRAME_PREFIX + LEFT_OUT.len() + after - 1).ok()?;
+        let held = end.min(self.held.len());
+        self.held.splice(start..held, LEFT_OUT.iter().copied());
+        self.held[FRAME_PREFIX - 4..FRAME_PREFIX].copy_from_slice(&size.to_be_bytes());
+        self.skipping = end - held;
+        Some(())
+    }
+}
+
+/// Where in a content header its headers begin, and how many bytes they are, their length included.
+fn headers(payload: &mut [u8]) -> Option<(usize, usize)> {
+    let all = payload.len();
+    let mut cursor = Cursor { rest: payload };
+    cursor.take(12)?;
+    let flags = cursor.flags()?;
+    for bit in [15, 14] {
+        if flags & (1 << bit) != 0 {
+            cursor.short_string()?;
+        }
+    }
+    let start = all - cursor.rest.len();
+    let len = cursor.u32().filter(|_| flags & (1 << 13) != 0)?;
+    Some((start, 4 + len as usize))
+}
+
+/// How long frames may be that may have `longest` bytes, if that is not zero. AMQP has a least limit.
+pub(super) fn frame_limit(longest: u32) -> usize {
+    const LEAST: u32 = 4096;
+    if longest == 0 { usize::MAX } else { longest.max(LEAST) as usize }
+}
+
+/// How long the broker says that frames may be, if this is where it does.
+fn longest_frame(payload: &mut [u8]) -> Option<u32> {
+    let mut cursor = Cursor { rest: payload };
+    let (method, channels) = CONNECTION_TUNE;
+    cursor.take(method.len()).filter(|got| **got == method)?;
+    cursor.take(channels)?;
+    cursor.u32()
 }
 
 /// Mends a delivery as far as it can be followed; lapin refuses the rest.
@@ -191,8 +292,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn properties(&mut self) -> Option<()> {
-        let flags = self.take(2)?;
-        let flags = u16::from_be_bytes([flags[0], flags[1]]);
+        let flags = self.flags()?;
         // From the highest bit: content type and encoding, headers, delivery mode,
         // priority, correlation id, reply-to, expiration, message id, timestamp, type,
         // user id, app id, cluster id.
@@ -205,6 +305,11 @@ impl<'a> Cursor<'a> {
             }
         }
         Some(())
+    }
+
+    fn flags(&mut self) -> Option<u16> {
+        let flags = self.take(2)?;
+        Some(u16::from_be_bytes([flags[0], flags[1]]))
     }
 
     fn short_string(&mut self) -> Option<()> {
@@ -251,9 +356,13 @@ impl<'a> Cursor<'a> {
 
     /// What comes after its length in four bytes.
     fn long(&mut self) -> Option<Cursor<'a>> {
-        let len = self.take(4)?;
-        let len = u32::from_be_bytes([len[0], len[1], len[2], len[3]]);
+        let len = self.u32()?;
         self.take(len as usize).map(|rest| Cursor { rest })
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let bytes = self.take(4)?;
+        Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 }
 
@@ -269,6 +378,9 @@ fn make_utf8(text: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use lapin::protocol::basic::parse_properties;
+    use lapin::types::AMQPValue;
+
     use super::*;
 
     fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
@@ -290,8 +402,10 @@ mod tests {
         frame(CONTENT_HEADER, &payload)
     }
 
+    const LONGEST: u32 = 8192;
+
     fn mended(bytes: &[u8], step: usize) -> Vec<u8> {
-        let mut mender = Mender::default();
+        let mut mender = Mender::new(LONGEST);
         bytes.chunks(step).for_each(|chunk| mender.push(chunk));
         assert!(mender.held.is_empty());
         mender.ready
@@ -330,10 +444,55 @@ mod tests {
         let mut table = b"\x01k".to_vec();
         table.extend(&value);
         let sent = header(&table, b"id");
-        let got = mended(&sent, 4096);
+        let mut mender = Mender::new(0);
+        sent.chunks(4096).for_each(|chunk| mender.push(chunk));
+        let got = mender.ready;
         let changed: Vec<usize> = (0..sent.len()).filter(|&at| sent[at] != got[at]).collect();
         assert_eq!(changed.len(), 1);
         assert_eq!((sent[changed[0]], got[changed[0]]), (b'A', b'x'));
+    }
+
+    #[test]
+    fn leaves_out_headers_that_are_too_long() {
+        let table = |len: usize| {
+            let mut table = b"\x01kS".to_vec();
+            table.extend(u32::try_from(len).expect("short").to_be_bytes());
+            table.resize(table.len() + len, b'x');
+            table
+        };
+        let left_out = header(&LEFT_OUT[4..], b"i\x1ad");
+        let around = LONGEST as usize - header(&table(0), b"i\xffd").len();
+        let fits = header(&table(around), b"iid");
+        for step in [1, 7, 500, 100_000] {
+            assert_eq!(mended(&fits, step), fits);
+            for len in [around + 1, 20_000, 70_000] {
+                let sent = header(&table(len), b"i\xffd");
+                let body = frame(3, b"body");
+                let got = mended(&[&sent[..], &body, &sent].concat(), step);
+                assert!(got == [&left_out[..], &body, &left_out].concat(), "{len} by {step} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_for_headers_says_that_they_were_left_out() {
+        let properties = [&[0b0010_0000, 0], LEFT_OUT].concat();
+        let Ok((b"", properties)) = parse_properties(&properties[..]) else { panic!("unreadable") };
+        let headers = properties.headers().as_ref().expect("headers").inner();
+        assert_eq!(headers.get(HEADERS_LEFT_OUT), Some(&AMQPValue::Boolean(true)));
+    }
+
+    #[test]
+    fn frames_are_as_long_as_the_broker_says() {
+        let tune = |longest: u32| {
+            let payload = [&[0, 10, 0, 30, 7, 255][..], &longest.to_be_bytes(), &[0, 60]].concat();
+            frame(METHOD, &payload)
+        };
+        for (says, limit) in [(0, 8192), (131_072, 8192), (6000, 6000), (100, 4096)] {
+            let mut mender = Mender::new(LONGEST);
+            mender.push(&tune(says));
+            assert_eq!((mender.longest, mender.ready), (limit, tune(says)));
+        }
     }
 
     #[test]

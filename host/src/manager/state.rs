@@ -364,6 +364,10 @@ impl<D> State<D> {
         let Held { task, session, received, started, interrupted, delivery } = held;
         let Some(delivery) = delivery else { return };
         let envelope = task.envelope.clone();
+        if let (Interrupted::ByOperator, Outcome::Crashed(_)) = (interrupted, &report.outcome) {
+            // Nobody is to run it again.
+            report.outcome = Outcome::Stopped;
+        }
         // It may have ended by itself right before the interruption: that counts.
         let settlement = match (interrupted, &report.outcome) {
             (Interrupted::ByDrain, Outcome::Stopped) => Settlement::Requeue,

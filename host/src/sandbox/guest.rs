@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use roh_abi::{Answer, DecodeError, Request, export, import};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,6 +87,9 @@ fn panicked(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Resul
     Ok(())
 }
 
+/// Ticks of the epoch that a guest may take to say where something is: it does not compute.
+const TICKS_TO_ANSWER: u64 = 1_000;
+
 /// The guest broke the boundary's rules.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Breach {
@@ -117,11 +121,14 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Makes an instance from its image.
+    /// Makes an instance from its image. None of its code runs yet, so no limit of its task's and
+    /// nobody's word can end it here.
     pub(super) async fn start(
         image: &InstancePre<Instance>,
-        data: Instance,
+        addresses: Addresses,
+        mut data: Instance,
     ) -> wasmtime::Result<Guest> {
+        data.addresses = addresses;
         let mut store = Store::new(image.module().engine(), data);
         store.limiter(|instance| &mut instance.memory_limit);
         store.set_epoch_deadline(1);
@@ -135,10 +142,6 @@ impl Guest {
             .ok_or(Breach::NoExport(export::MEMORY))?;
         store.data_mut().memory = Some(memory);
         let alloc = instance.get_typed_func(&mut store, export::ALLOC)?;
-        let alarm = address(&mut store, &instance, export::ALARM).await?;
-        store.data_mut().alarm.address = alarm;
-        let no_memory = address(&mut store, &instance, export::NO_MEMORY).await?;
-        store.data_mut().no_memory = no_memory;
         let stack = instance.get_global(&mut store, export::STACK_POINTER);
         let stack = stack.and_then(|stack| Some((stack, stack.get(&mut store).i32()?)));
         let (image, own_pages) = (None, None);
@@ -150,8 +153,7 @@ impl Guest {
         let instance = self.store.data_mut();
         let before = std::mem::replace(instance, data);
         instance.memory = before.memory;
-        instance.alarm.address = before.alarm.address;
-        instance.no_memory = before.no_memory;
+        instance.addresses = before.addresses;
         self.store.set_epoch_deadline(1);
     }
 
@@ -160,7 +162,7 @@ impl Guest {
     pub(super) fn had_no_memory(&self) -> bool {
         let instance = self.store.data();
         instance.memory_limit.reached()
-            && instance.memory.zip(instance.no_memory).is_none_or(|(memory, address)| {
+            && instance.memory.zip(instance.addresses.no_memory).is_none_or(|(memory, address)| {
                 memory.data(&self.store).get(address as usize) == Some(&1)
             })
     }
@@ -228,14 +230,29 @@ impl Guest {
     }
 }
 
-/// The address that a function of the guest's gives. One made by hand, in a test, may do without.
-async fn address(
-    store: &mut Store<Instance>,
-    instance: &wasmtime::Instance,
-    function: &str,
-) -> wasmtime::Result<Option<u32>> {
-    let Ok(function) = instance.get_typed_func::<(), i32>(&mut *store, function) else {
-        return Ok(None);
-    };
-    Ok(Some(function.call_async(store, ()).await?.cast_unsigned()))
+/// Where in its memory a guest and the host tell each other something. One made by hand, in a test,
+/// may do without.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Addresses {
+    /// Of the byte that the host sets once a limit is near.
+    pub(super) alarm: Option<u32>,
+    /// Of the byte that the guest sets when it finds no memory for something.
+    pub(super) no_memory: Option<u32>,
+}
+
+impl Addresses {
+    /// Asks an instance that is made for it: they are the same for all of an image, and whoever
+    /// answers is as its image no more.
+    pub(super) fn of(image: &InstancePre<Instance>) -> Addresses {
+        let mut store = Store::new(image.module().engine(), Instance::idle());
+        store.set_epoch_deadline(TICKS_TO_ANSWER);
+        let instance = image.instantiate_async(&mut store).now_or_never();
+        let Some(Ok(instance)) = instance else { return Addresses::default() };
+        let mut address = |function| {
+            let function = instance.get_typed_func::<(), i32>(&mut store, function).ok()?;
+            let address = function.call_async(&mut store, ()).now_or_never()?.ok()?;
+            Some(address.cast_unsigned())
+        };
+        Addresses { alarm: address(export::ALARM), no_memory: address(export::NO_MEMORY) }
+    }
 }

@@ -10,6 +10,7 @@ use wasmtime::{Memory, ResourceLimiter, UpdateDeadline};
 
 use roh_abi::{Answer, RefusalKind};
 
+use super::guest::Addresses;
 use super::meter::Meter;
 use super::scripts::Loading;
 use super::{Calls, NoCalls};
@@ -38,9 +39,9 @@ pub(super) struct Instance {
     pub(super) started: Instant,
     /// What the guest's monotonic clock showed then.
     pub(super) clock: Duration,
-    pub(super) alarm: Alarm,
-    /// Where in its memory the guest says that it found none for something, if it does.
-    pub(super) no_memory: Option<u32>,
+    pub(super) addresses: Addresses,
+    /// The limit that the guest was told to be near.
+    pub(super) rung: Option<TimeLimit>,
     /// What goes on while the script's top level runs; `None` once it has.
     pub(super) loading: Option<Loading>,
     /// Requests so far.
@@ -48,15 +49,6 @@ pub(super) struct Instance {
     /// Bytes of requests and answers so far.
     call_bytes: u64,
     limits: Limits,
-}
-
-/// Tells the guest that a limit is near.
-#[derive(Debug, Default)]
-pub(super) struct Alarm {
-    /// The byte in the guest's memory to set.
-    pub(super) address: Option<u32>,
-    /// The limit that it was set for.
-    pub(super) rung: Option<TimeLimit>,
 }
 
 /// Why the host ended an instance.
@@ -86,8 +78,8 @@ impl Instance {
             panic: None,
             started: Instant::now(),
             clock: Duration::ZERO,
-            alarm: Alarm::default(),
-            no_memory: None,
+            addresses: Addresses::default(),
+            rung: None,
             loading: None,
             calls_made: 0,
             call_bytes: 0,
@@ -112,13 +104,13 @@ impl Instance {
 
     /// When the alarm rings for the wall limit, if there is one that has not rung.
     pub(super) fn alarm_time(&self) -> Option<Instant> {
-        let silent = self.alarm.address.is_some() && self.alarm.rung.is_none();
+        let silent = self.addresses.alarm.is_some() && self.rung.is_none();
         silent.then(|| self.started.checked_add(before(self.limits.wall))).flatten()
     }
 
     /// The limit that is near, if the alarm has not rung yet.
     pub(super) fn near_limit(&self) -> Option<TimeLimit> {
-        if self.alarm.rung.is_some() {
+        if self.rung.is_some() {
             None
         } else if self.meter.cpu() >= before(self.limits.cpu) {
             Some(TimeLimit::Cpu)

@@ -392,7 +392,7 @@ impl Shared {
                 Outcome::OutOfMemory(limits.memory)
             }
             Ok(Outcome::Failed(exception)) if exception.kind == "TimeoutError" => {
-                match guest.store.data().alarm.rung {
+                match guest.store.data().rung {
                     Some(limit) => Outcome::timeout(limit, &limits),
                     None => Outcome::Failed(exception),
                 }
@@ -511,7 +511,7 @@ impl Shared {
     /// which may be this task's alone, another is to try.
     fn keep_image(&self, guest: &mut Guest, build: Build) {
         let instance = guest.store.data();
-        let near = instance.alarm.rung.is_some() || guest.had_no_memory();
+        let near = instance.rung.is_some() || guest.had_no_memory();
         let (stdout, stderr) = (instance.stdout.whole(), instance.stderr.whole());
         let (Some(stdout), Some(stderr), false) = (stdout, stderr, near) else { return };
         let printed = [stdout.to_vec(), stderr.to_vec()];

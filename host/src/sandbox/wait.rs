@@ -74,8 +74,8 @@ pub(super) fn ring_if_near(store: &mut impl AsContextMut<Data = Instance>) {
 fn ring(store: &mut impl AsContextMut<Data = Instance>, limit: TimeLimit) {
     let mut store = store.as_context_mut();
     let instance = store.data_mut();
-    instance.alarm.rung = Some(limit);
-    if let (Some(memory), Some(address)) = (instance.memory, instance.alarm.address)
+    instance.rung = Some(limit);
+    if let (Some(memory), Some(address)) = (instance.memory, instance.addresses.alarm)
         && let Some(byte) = memory.data_mut(&mut store).get_mut(address as usize)
     {
         *byte = 1;

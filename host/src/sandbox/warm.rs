@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use wasmtime::{InstancePre, Memory, Store};
 
-use super::guest::Guest;
+use super::guest::{Addresses, Guest};
 use super::instance::Instance;
 use super::memory::OutOfBounds;
 use super::page_map::PageMap;
@@ -56,6 +56,7 @@ const LARGEST_IMAGE: usize = 16 << 20;
 /// Instances of one interpreter image.
 pub(super) struct Warm {
     image: InstancePre<Instance>,
+    addresses: Addresses,
     /// `None` where nothing can be kept.
     undo: Option<Undo>,
     /// The one that has waited longest first.
@@ -73,8 +74,9 @@ struct Kept {
 impl Warm {
     /// Keeps instances if there is a `page_map`.
     pub(super) fn new(image: InstancePre<Instance>, page_map: Option<PageMap>) -> Warm {
+        let addresses = Addresses::of(&image);
         let undo = page_map.and_then(|page_map| Undo::new(&image, page_map));
-        Warm { image, undo, kept: Mutex::default() }
+        Warm { image, addresses, undo, kept: Mutex::default() }
     }
 
     /// Whether there can be script images.
@@ -103,7 +105,7 @@ impl Warm {
                 return Ok(guest);
             }
         }
-        let mut guest = Guest::start(&self.image, data).await?;
+        let mut guest = Guest::start(&self.image, self.addresses, data).await?;
         if let (Some(snapshot), Some(undo)) = (&from, &self.undo) {
             guest.grow_to(snapshot.len).await?;
             undo.apply(&mut guest, snapshot).ok_or(OutOfBounds)?;
@@ -116,7 +118,7 @@ impl Warm {
     /// One that is kept for `tenant`: as it is wanted, or the oldest if there is no room for
     /// more, so that each script has its own as long as there is.
     fn take_kept(&self, tenant: &TenantName, from: Option<&Arc<Snapshot>>) -> Option<Guest> {
-        let len = from.map_or(self.undo.as_ref()?.image().len(), |from| from.len) as u64;
+        let len = self.undo.as_ref()?.len_of(from.map(Arc::as_ref)) as u64;
         let mut kept = self.kept();
         let of_tenant = |k: &Kept| k.tenant == *tenant;
         let wanted = kept.iter().rposition(|k| of_tenant(k) && is_of(&k.guest, from));
@@ -219,10 +221,20 @@ impl Undo {
         self.memory.data(&self.store)
     }
 
+    /// How large a memory is that is as a script image, or as the interpreter's, in bytes.
+    fn len_of(&self, snapshot: Option<&Snapshot>) -> usize {
+        snapshot.map_or(self.image().len(), |snapshot| snapshot.len)
+    }
+
     /// Makes `guest` as its image, if it can be. How much memory it has of its own then, in
     /// bytes.
     fn undo(&self, guest: &mut Guest, faults: u64) -> Option<usize> {
         if !guest.stack_is_empty() {
+            return None;
+        }
+        let snapshot = guest.image.clone();
+        // Memory never shrinks.
+        if guest.memory_bytes() != self.len_of(snapshot.as_deref()) as u64 {
             return None;
         }
         let known = guest.own_pages.take().filter(|_| self.counts && faults == 0);
@@ -232,7 +244,6 @@ impl Undo {
         };
         let own: usize = written.iter().map(Range::len).sum();
         let own = if self.counts { own.max(self.touched(guest)) } else { own };
-        let snapshot = guest.image.clone();
         if own > snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes()) + MOST_BYTES {
             return None;
         }
@@ -266,13 +277,11 @@ impl Undo {
         to: Option<&Snapshot>,
         written: Vec<Range<usize>>,
     ) -> Option<()> {
-        let image = self.image();
         let memory = guest.store.data().memory?.data_mut(&mut guest.store);
-        // Memory never shrinks.
-        if memory.len() != to.map_or(image.len(), |to| to.len) {
+        if memory.len() != self.len_of(to) {
             return None;
         }
-        guest.own_pages = Some(snapshot::restore(memory, image, to, written)?);
+        guest.own_pages = Some(snapshot::restore(memory, self.image(), to, written)?);
         Some(())
     }
 

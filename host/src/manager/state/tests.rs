@@ -255,6 +255,7 @@ impl World {
         let unless_replied = if model.reply { DeadLetter::UnlessReplied } else { DeadLetter::Yes };
         match status {
             Status::Stopped if model.interrupted && !model.stopped => Fate::Requeue,
+            Status::Crashed if model.stopped => Fate::Finish(Status::Stopped, DeadLetter::No),
             Status::Succeeded | Status::Stopped => Fate::Finish(status, DeadLetter::No),
             Status::Failed | Status::Timeout | Status::OutOfMemory => {
                 Fate::Finish(status, unless_replied)

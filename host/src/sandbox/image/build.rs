@@ -10,7 +10,7 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 use super::{ImageError, Progress, Stage};
 use crate::config::{Limits, MEMORY};
-use crate::sandbox::guest::{Guest, linker};
+use crate::sandbox::guest::{Addresses, Guest, linker};
 use crate::sandbox::instance::Instance;
 use crate::sandbox::{NoCalls, engine};
 
@@ -153,7 +153,7 @@ async fn try_out(module: &Module) -> wasmtime::Result<(String, u64)> {
     let image = linker(module)?.instantiate_pre(module)?;
     // One that counts takes more, for its counts.
     let memory = if cfg!(feature = "counting-guest") { BOOT_MEMORY } else { *MEMORY.start() };
-    let mut guest = Guest::start(&image, no_task(memory)).await?;
+    let mut guest = Guest::start(&image, Addresses::default(), no_task(memory)).await?;
     let memory_bytes = guest.memory_bytes();
     let script = Script::Inline {
         file: "version.py".into(),

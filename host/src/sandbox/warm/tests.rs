@@ -11,7 +11,8 @@ use crate::sandbox::{NoCalls, engine, guest};
 
 const MEMORY: u64 = 8 << 20;
 
-/// A guest of 4 MiB that has no code to speak of: what is there, is written by the test.
+/// A guest of 4 MiB that has no code to speak of: what is there, is written by the test, and by
+/// `roh_alarm`.
 fn warm() -> Warm {
     let text = r#"(module
         (memory (export "memory") 64)
@@ -20,7 +21,10 @@ fn warm() -> Warm {
         (data (i32.const 70000) "in the middle")
         (data (i32.const 2097150) "across")
         (data (i32.const 4194300) "last")
-        (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024)))"#;
+        (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "roh_alarm") (result i32)
+            (i32.store8 (i32.const 3000) (i32.const 1))
+            (i32.const 2048)))"#;
     let engine = engine::pooled(MOST + 8, MEMORY).expect("an engine");
     let module = Module::new(&engine, wat::parse_str(text).expect("valid")).expect("a module");
     let image = guest::linker(&module).expect("linked").instantiate_pre(&module).expect("fits");
@@ -79,6 +83,17 @@ fn write(guest: &mut Guest, at: usize, bytes: &[u8]) {
 fn read(guest: &Guest, at: usize, len: usize) -> Vec<u8> {
     let memory = guest.store.data().memory.expect("it has one");
     memory.data(&guest.store)[at..at + len].to_vec()
+}
+
+#[test]
+fn a_new_one_is_as_its_image_and_knows_where_its_alarm_is() {
+    let warm = warm();
+    let guest = take(&warm, "a");
+    assert!(content(&guest) == warm.undo.as_ref().expect("Linux has it").image());
+    let Addresses { alarm, no_memory } = guest.store.data().addresses;
+    assert_eq!((alarm, no_memory), (Some(2048), None));
+    put_back(&warm, "a", guest);
+    assert_eq!(take(&warm, "a").store.data().addresses.alarm, Some(2048));
 }
 
 #[test]
