@@ -104,6 +104,8 @@ pub(super) struct Http {
     grants: Vec<HttpGrant>,
     rate: Rate,
     running: Semaphore,
+    /// Look-ups of hosts' names. They go on when nobody waits for them any more.
+    lookups: Arc<Semaphore>,
     network: Arc<Network>,
 }
 
@@ -130,6 +132,7 @@ impl Http {
             grants: grants.http.clone(),
             rate: Rate::new(grants.http_rate),
             running: Semaphore::new(CONCURRENT),
+            lookups: Arc::new(Semaphore::new(CONCURRENT)),
             network,
         })
     }
@@ -184,10 +187,7 @@ impl Http {
     async fn addresses(&self, hop: &Hop) -> Result<Vec<SocketAddr>, Refusal> {
         let (found, listed) = match &hop.host {
             Host::Address(address) => (vec![SocketAddr::new(*address, hop.port)], true),
-            Host::Name(name) => {
-                let found = (self.network.lookup)(name.clone(), hop.port).await;
-                (found.unwrap_or_default(), false)
-            }
+            Host::Name(name) => (self.look_up(name, hop.port).await, false),
         };
         if found.is_empty() {
             let message = format!("there is no host {}", quoted(hop.host_str()));
@@ -207,6 +207,19 @@ impl Http {
             return Err(not_granted(&self.tenant, "http", &add));
         }
         Ok(addresses)
+    }
+
+    /// The addresses of a host, none if that can't be told. The system's look-up can't be ended, and has
+    /// one of the threads that all tenants have, so it holds its permit to its own end.
+    async fn look_up(&self, name: &str, port: u16) -> Vec<SocketAddr> {
+        let permit = self.lookups.clone().acquire_owned().await.expect("never closed");
+        let found = (self.network.lookup)(name.to_owned(), port);
+        let looking = tokio::spawn(async move {
+            let found = found.await;
+            drop(permit);
+            found
+        });
+        looking.await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether a grant that fits lists the address itself.

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 use roh_abi::{Answer, Refusal, RefusalKind, Request, Script};
+use tokio::sync::Semaphore;
 
 pub use self::messages::{Publication, Publish, PublishError};
 
@@ -43,6 +44,10 @@ use crate::sandbox::{Calls, Digest, MAX_MESSAGE_BYTES, ScriptKey};
 use crate::task::{TaskId, TenantName};
 
 const TOO_MANY_BYTES: &str = "the task asked for more bytes than its limit \"call-bytes\"";
+
+/// Answers of one tenant's that take a thread at once: a store commits one by one, and whoever waits for
+/// it would take the threads of all others.
+const THREADS: usize = 16;
 
 /// What the tenants of a node are granted.
 pub struct Grants {
@@ -63,6 +68,8 @@ struct Tenant {
     submit: Option<Submissions>,
     secrets: Secrets,
     state: Option<Arc<Store>>,
+    /// Answers that take a thread while they are made.
+    threads: Arc<Semaphore>,
 }
 
 /// How far the tasks have come that run and say so.
@@ -188,6 +195,7 @@ impl Tenant {
                 .state
                 .zip(stores)
                 .map(|(quota, folder)| Arc::new(Store::new(folder, name, quota))),
+            threads: threads(),
         }
     }
 
@@ -202,8 +210,33 @@ impl Tenant {
             submit: None,
             secrets: Secrets::default(),
             state: None,
+            threads: threads(),
         }
     }
+
+    /// Does what blocks on a thread that may, of those that the node has for all tenants.
+    async fn blocking(
+        &self,
+        work: impl FnOnce() -> Result<Answer, Refusal> + Send + 'static,
+    ) -> Result<Answer, Refusal> {
+        let permit = self.threads.clone().acquire_owned().await.expect("never closed");
+        let work = move || {
+            let answer = work();
+            drop(permit);
+            answer
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, "answer to a script failed");
+                Err(refusal(RefusalKind::Failed, "the node failed"))
+            }
+        }
+    }
+}
+
+fn threads() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(THREADS))
 }
 
 impl Running {
@@ -332,16 +365,16 @@ impl Session {
             Request::Module { name, top_level } => {
                 let scripts = tenant.scripts.clone();
                 let script = self.script.get().copied().filter(|_| top_level);
-                blocking(move || scripts.answer(&name, script)).await
+                tenant.blocking(move || scripts.answer(&name, script)).await
             }
             Request::Task => Err(refusal(RefusalKind::Invalid, "a task is known where it runs")),
             Request::File(path) => {
                 let data = data()?;
-                blocking(move || files::file(&data, &path)).await
+                tenant.blocking(move || files::file(&data, &path)).await
             }
             Request::Folder(path) => {
                 let data = data()?;
-                blocking(move || files::folder(&data, &path)).await
+                tenant.blocking(move || files::folder(&data, &path)).await
             }
             Request::Http(request) => match &tenant.http {
                 Some(http) => http.request(request, room).await.map(Answer::Http),
@@ -365,19 +398,19 @@ impl Session {
             },
             Request::StateGet(key) => {
                 let store = store()?;
-                blocking(move || store.get(&key)).await
+                tenant.blocking(move || store.get(&key)).await
             }
             Request::StateSet { key, value } => {
                 let store = store()?;
-                blocking(move || store.set(&key, &value)).await
+                tenant.blocking(move || store.set(&key, &value)).await
             }
             Request::StateDelete(key) => {
                 let store = store()?;
-                blocking(move || store.delete(&key)).await
+                tenant.blocking(move || store.delete(&key)).await
             }
             Request::StateKeys(prefix) => {
                 let store = store()?;
-                blocking(move || store.keys(&prefix)).await
+                tenant.blocking(move || store.keys(&prefix)).await
             }
             Request::Progress { done, total } => self.note(Progress { done, total }),
             Request::Log { level, logger, message } => {
@@ -409,19 +442,6 @@ impl Drop for Session {
 impl Calls for Session {
     fn answer(&self, request: Vec<u8>) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + '_>> {
         Box::pin(async move { self.count(&request).await })
-    }
-}
-
-/// Does what blocks on a thread that may.
-async fn blocking(
-    work: impl FnOnce() -> Result<Answer, Refusal> + Send + 'static,
-) -> Result<Answer, Refusal> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::error!(%error, "answer to a script failed");
-            Err(refusal(RefusalKind::Failed, "the node failed"))
-        }
     }
 }
 

@@ -397,3 +397,38 @@ async fn progress_is_shown_while_the_task_runs() {
     drop(session);
     assert_eq!(node.grants.progress(&tenant, &task), None);
 }
+
+#[tokio::test]
+async fn a_tenant_has_so_many_threads_at_once() {
+    let tenant = Arc::new(Tenant::without(&TenantName::new("t")));
+    let (starting, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let ends = Arc::new(Mutex::new(ends));
+    let start = || {
+        let (tenant, starting, ends) = (tenant.clone(), starting.clone(), ends.clone());
+        tokio::spawn(async move {
+            let work = move || {
+                starting.send(()).expect("waited for");
+                ends.lock().expect("no panic").recv().expect("it comes");
+                Ok(Answer::Done)
+            };
+            tenant.blocking(work).await
+        })
+    };
+    let runs: Vec<_> = (0..THREADS).map(|_| start()).collect();
+    for _ in 0..THREADS {
+        started.recv().await.expect("it starts");
+    }
+    // Nobody waits for these any more, but they go on.
+    runs.iter().for_each(|run| run.abort());
+    let last = start();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tenant.threads.available_permits(), 0);
+    assert!(started.is_empty());
+    for _ in 0..=THREADS {
+        end.send(()).expect("waited for");
+    }
+    assert_eq!(last.await.expect("no panic"), Ok(Answer::Done));
+}

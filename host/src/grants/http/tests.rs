@@ -554,3 +554,24 @@ async fn requests_have_a_rate() {
     assert_eq!(refusal.kind, RefusalKind::Limit);
     assert_eq!(refusal.message, "more than 2 HTTP requests per second");
 }
+
+#[tokio::test]
+async fn look_ups_that_nobody_waits_for_any_more_are_so_many_at_most() {
+    let (_folder, config) = config(&format!("http-rate = 1000\n{}", listed("a.example", 80)));
+    let looked_up = Arc::new(AtomicUsize::new(0));
+    let counted = looked_up.clone();
+    let lookup: Box<Lookup> = Box::new(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::pending())
+    });
+    let management = NOWHERE.parse().expect("an address");
+    let network = Network::with(RootCertStore::empty(), lookup, management).expect("TLS");
+    let tenant = TenantName::new("t");
+    let http = Http::new(&tenant, &config.tenants[&tenant].grants, Arc::new(network));
+    let http = http.expect("granted");
+    for _ in 0..CONCURRENT + 3 {
+        let request = HttpRequest { timeout_ms: Some(1), ..get("http://a.example/") };
+        assert_eq!(refused(&http, request).await.0, RefusalKind::TimedOut);
+    }
+    assert_eq!(looked_up.load(Ordering::Relaxed), CONCURRENT);
+}
