@@ -516,5 +516,32 @@ mod tests {
             let sent = frame(CONTENT_HEADER, &bytes);
             proptest::prop_assert_eq!(mended(&sent, step).len(), sent.len());
         }
+
+        /// A long content header fits, or is handed on as it is, and so is what follows it.
+        #[test]
+        fn leaves_out_headers_and_nothing_else(
+            flags in proptest::num::u16::ANY,
+            before in proptest::collection::vec(0..128_u8, 0..40),
+            says in proptest::option::of(0_u32..30_000),
+            headers in 8_000_usize..12_000,
+            after in proptest::collection::vec(0..128_u8, 0..600),
+            step in 1_usize..9_000,
+        ) {
+            let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
+            payload.extend(flags.to_be_bytes());
+            payload.extend(&before);
+            payload.extend(says.unwrap_or(headers as u32).to_be_bytes());
+            payload.resize(payload.len() + headers, b'h');
+            payload.extend(&after);
+            let (long, good) = (frame(CONTENT_HEADER, &payload), header(b"", b"ok"));
+            let sent = [&long[..], &good].concat();
+            let got = mended(&sent, step);
+            proptest::prop_assert!(got == mended(&sent, sent.len()));
+            let got = got.strip_suffix(&good[..]).expect("what follows");
+            let as_it_was = got.len() == long.len();
+            proptest::prop_assert!(as_it_was || got.len() <= LONGEST as usize);
+            let rest = || &got[got.len() - after.len() - 1..];
+            proptest::prop_assert!(as_it_was || says.is_some() || long.ends_with(rest()));
+        }
     }
 }
