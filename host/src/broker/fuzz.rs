@@ -11,7 +11,7 @@ use lapin::BasicProperties;
 use super::message::{self, Note, Room};
 use super::wire::{self, Mended};
 use crate::outcome::Status;
-use crate::task::{Refused, ReplyAddress, Task, TaskId, TenantName};
+use crate::task::{Envelope, Refused, ReplyAddress, Task, TaskId, TenantName};
 
 /// A stream of the broker's that comes in pieces of so many bytes.
 struct Pieces<'a>(&'a [u8], usize);
@@ -30,7 +30,7 @@ impl AsyncRead for Pieces<'_> {
 }
 
 /// How long frames may be, in bytes.
-pub const FRAME: u32 = 4096;
+pub const FRAME: u32 = 8192;
 
 /// What lapin gets to read of `stream`.
 pub fn mended(stream: &[u8], piece: usize) -> Vec<u8> {
@@ -68,8 +68,8 @@ pub fn dead_letter(original: &BasicProperties, status: Status, reason: &str) -> 
 }
 
 /// The properties of a message that is tried again.
-pub fn retry(original: &BasicProperties, attempts: u32) -> BasicProperties {
-    message::retry(original, attempts, Room::of_frame(FRAME))
+pub fn retry(original: &BasicProperties, envelope: &Envelope) -> BasicProperties {
+    message::retry(original, envelope, Room::of_frame(FRAME))
 }
 
 /// The properties of a reply.

@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldTable, LongString, MAX_SHORT_STRING_LENGTH, S
 use super::wire::{HEADERS_LEFT_OUT, SUBSTITUTE, frame_limit};
 use crate::grants::Publication;
 use crate::outcome::Status;
-use crate::task::{Invalid, Properties, Refused, ReplyAddress, Task, TaskId, TenantName};
+use crate::task::{Envelope, Invalid, Properties, Refused, ReplyAddress, Task, TaskId, TenantName};
 
 /// Tasks between the message's and a client's.
 const DEPTH: &str = "x-roh-depth";
@@ -159,10 +159,18 @@ pub(super) fn dead_letter(
     rebuild(original, headers).with_delivery_mode(PERSISTENT)
 }
 
-/// The original's properties, for its own queue, with `attempts` counted.
-pub(super) fn retry(original: &BasicProperties, attempts: u32, room: Room) -> BasicProperties {
+/// The original's properties, for its own queue, with the attempt counted that `envelope` is of.
+pub(super) fn retry(
+    original: &BasicProperties,
+    envelope: &Envelope,
+    room: Room,
+) -> BasicProperties {
     let mut headers = safe_headers(original, room);
-    set(&mut headers, DELIVERIES, AMQPValue::LongLongInt(attempts.into()));
+    set(&mut headers, DELIVERIES, AMQPValue::LongLongInt(envelope.attempt.into()));
+    if envelope.depth > 0 {
+        // With or without the others.
+        set(&mut headers, DEPTH, AMQPValue::LongLongInt(envelope.depth.into()));
+    }
     let properties = rebuild(original, headers).with_delivery_mode(PERSISTENT);
     match original.expiration() {
         Some(expiration) => properties.with_expiration(expiration.clone()),
@@ -265,7 +273,21 @@ fn size(value: &AMQPValue) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use cookie_factory::gen_simple;
+    use lapin::protocol::basic::gen_properties;
+
     use super::*;
+
+    fn envelope(attempt: u32, depth: u32) -> Envelope {
+        Envelope {
+            id: TaskId::parse("t").expect("short"),
+            tenant: TenantName::new("t"),
+            queue: "q".into(),
+            reply: None,
+            attempt,
+            depth,
+        }
+    }
 
     const ROOM: Room = Room { headers: MAX_HEADER_BYTES, reason: MAX_REASON_BYTES };
 
@@ -377,12 +399,66 @@ mod tests {
             .with_user_id("alice".into())
             .with_expiration("1000".into())
             .with_headers(table(&[("CC", AMQPValue::Void), (DELIVERIES, AMQPValue::LongInt(1))]));
-        let again = retry(&original, 2, ROOM);
+        let again = retry(&original, &envelope(2, 0), ROOM);
         assert_eq!(read(&again).earlier_attempts, 2);
         assert_eq!(again.expiration(), &Some("1000".into()));
         assert_eq!(again.user_id(), &None);
         assert_eq!(header(&again, "x-roh-user-id"), Some(&text("alice")));
         assert_eq!(header(&again, "CC"), None);
+    }
+
+    #[test]
+    fn retries_stay_as_deep_as_they_were() {
+        let room = Room::of_frame(4096);
+        let headers = table(&[(DEPTH, AMQPValue::LongLongInt(3)), ("more", text("more"))]);
+        let original = BasicProperties::default().with_headers(headers);
+        let again = retry(&original, &envelope(1, 3), room);
+        assert_eq!(header(&again, "more"), None);
+        assert_eq!(read(&again).depth, 3);
+    }
+
+    /// With everything as long as AMQP, or the configuration, lets it be.
+    #[test]
+    fn all_fits_a_frame_of_any_size() {
+        let long = "x".repeat(MAX_SHORT_STRING_LENGTH);
+        let name = || ShortString::from(long.as_str());
+        for longest in [0, 1, 4096, 4097, 5000, 8192, 16 << 10, 128 << 10] {
+            let room = Room::of_frame(longest);
+            for headers in [0, room.headers, room.headers + 1] {
+                // Name, kind and length take 10 bytes, and a word one more.
+                let more = [("CC", AMQPValue::Void), ("BCC", AMQPValue::Void)];
+                let taken = 10 + 4 + 5;
+                let long_one = text(&"h".repeat(headers.saturating_sub(taken)));
+                let mut headers = table(&more);
+                headers.insert("long".into(), long_one);
+                let original = BasicProperties::default()
+                    .with_content_type(name())
+                    .with_content_encoding(name())
+                    .with_headers(headers)
+                    .with_delivery_mode(2)
+                    .with_priority(9)
+                    .with_correlation_id(name())
+                    .with_reply_to(name())
+                    .with_expiration(name())
+                    .with_message_id(name())
+                    .with_timestamp(1)
+                    .with_type(name())
+                    .with_user_id(name())
+                    .with_app_id(name())
+                    .with_cluster_id(name());
+                let reason = "r".repeat(10_000);
+                let (status, node, queue) = (Status::OutOfMemory, &long[..], &long[..]);
+                let note = Note { status, reason: &reason, node, queue };
+                let letter = dead_letter(&original, &note, room);
+                let again = retry(&original, &envelope(u32::MAX, u32::MAX), room);
+                for properties in [letter, again] {
+                    let written = gen_simple(gen_properties(&properties), Vec::new());
+                    // The frame's prefix and end; class, weight and size of the body.
+                    let bytes = 8 + 12 + written.expect("it can be written").len();
+                    assert!(bytes <= frame_limit(longest), "{bytes} of {longest}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -137,8 +137,7 @@ impl Delivery {
     async fn retry(&self, envelope: &Envelope, reason: &str) -> Result<(), Lost> {
         let session = &self.session;
         let queue = &envelope.queue;
-        let properties =
-            message::retry(&self.properties, envelope.attempt, session.publisher.room());
+        let properties = message::retry(&self.properties, envelope, session.publisher.room());
         match session.publisher.publish("", queue, &self.body, properties).await {
             Ok(Published::Taken) => {
                 tracing::debug!(task = ?envelope.id, attempt = envelope.attempt, reason, "task goes back to its queue after a crash");

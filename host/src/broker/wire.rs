@@ -105,7 +105,7 @@ const CONNECTION_TUNE: ([u8; 4], usize) = ([0, 10, 0, 30], 2);
 /// their length.
 const BEFORE_HEADERS: usize = 12 + 2 + 2 * 256 + 4;
 /// And after them, with what ends a frame.
-const MOST_AFTER_HEADERS: usize = 9 * 256 + 1 + 1 + 8 + 1;
+const MOST_AFTER_HEADERS: usize = 8 * 256 + 1 + 1 + 8 + 1;
 /// Stands for headers that are too long: [`HEADERS_LEFT_OUT`] with the value true.
 const LEFT_OUT: &[u8] = b"\0\0\0\x19\x16x-roh-headers-left-outt\x01";
 
@@ -213,10 +213,11 @@ impl Mender {
         let after =
             self.frame_len().checked_sub(end).filter(|after| *after <= MOST_AFTER_HEADERS)?;
         let size = u32::try_from(start - FRAME_PREFIX + LEFT_OUT.len() + after - 1).ok()?;
-        let held = end.min(self.held.len());
-        self.held.splice(start..held, LEFT_OUT.iter().copied());
+        // A frame that is too long, with so little after them, has more of them than are held.
+        self.skipping = end.checked_sub(self.held.len())?;
+        self.held.truncate(start);
+        self.held.extend_from_slice(LEFT_OUT);
         self.held[FRAME_PREFIX - 4..FRAME_PREFIX].copy_from_slice(&size.to_be_bytes());
-        self.skipping = end - held;
         Some(())
     }
 }

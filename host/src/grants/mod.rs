@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use futures_util::future::BoxFuture;
 use roh_abi::{Answer, Refusal, RefusalKind, Request, Script};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 pub use self::messages::{Publication, Publish, PublishError};
 
@@ -45,8 +46,8 @@ use crate::task::{TaskId, TenantName};
 
 const TOO_MANY_BYTES: &str = "the task asked for more bytes than its limit \"call-bytes\"";
 
-/// Answers of one tenant's that take a thread at once: a store commits one by one, and whoever waits for
-/// it would take the threads of all others.
+/// How many those are: a store commits one by one, and a folder may not answer, and whoever waits for
+/// either would take the threads of all others.
 const THREADS: usize = 16;
 
 /// What the tenants of a node are granted.
@@ -68,9 +69,11 @@ struct Tenant {
     submit: Option<Submissions>,
     secrets: Secrets,
     state: Option<Arc<Store>>,
-    /// Answers that take a thread while they are made.
-    threads: Arc<Semaphore>,
+    threads: Threads,
 }
+
+/// What one tenant has of the threads that the node has for what blocks.
+struct Threads(Arc<Semaphore>);
 
 /// How far the tasks have come that run and say so.
 #[derive(Default)]
@@ -195,7 +198,7 @@ impl Tenant {
                 .state
                 .zip(stores)
                 .map(|(quota, folder)| Arc::new(Store::new(folder, name, quota))),
-            threads: threads(),
+            threads: Threads::default(),
         }
     }
 
@@ -210,33 +213,42 @@ impl Tenant {
             submit: None,
             secrets: Secrets::default(),
             state: None,
-            threads: threads(),
+            threads: Threads::default(),
         }
     }
 
-    /// Does what blocks on a thread that may, of those that the node has for all tenants.
+    /// Makes an answer that blocks.
     async fn blocking(
         &self,
         work: impl FnOnce() -> Result<Answer, Refusal> + Send + 'static,
     ) -> Result<Answer, Refusal> {
-        let permit = self.threads.clone().acquire_owned().await.expect("never closed");
-        let work = move || {
-            let answer = work();
-            drop(permit);
-            answer
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::error!(%error, "answer to a script failed");
-                Err(refusal(RefusalKind::Failed, "the node failed"))
-            }
-        }
+        self.threads.run(work).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "answer to a script failed");
+            Err(refusal(RefusalKind::Failed, "the node failed"))
+        })
     }
 }
 
-fn threads() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(THREADS))
+impl Threads {
+    /// Does what blocks. If nobody waits for it any more, it goes on, and so does its thread.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let permit = self.0.clone().acquire_owned().await.expect("never closed");
+        let work = move || {
+            let done = work();
+            drop(permit);
+            done
+        };
+        tokio::task::spawn_blocking(work).await
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        Threads(Arc::new(Semaphore::new(THREADS)))
+    }
 }
 
 impl Running {
@@ -288,7 +300,7 @@ impl Session {
         let mut key = ScriptKey::alone(script);
         // Called once.
         let _ = self.script.set(key.script);
-        key.answers = tenant.scripts.would_be_told(key.script).await;
+        key.answers = tenant.scripts.would_be_told(key.script, &tenant.threads).await;
         Some(key)
     }
 

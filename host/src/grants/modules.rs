@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use roh_abi::{Answer, Refusal};
 
+use super::Threads;
 use super::files;
 use super::folder::{Folder, Identity};
 use crate::sandbox::{Digest, MOST_ANSWERS, digest};
@@ -87,6 +88,7 @@ impl Modules {
     pub(super) async fn would_be_told(
         self: &Arc<Modules>,
         script: Digest,
+        threads: &Threads,
     ) -> Vec<(String, Digest)> {
         let modules = self.told().of(script);
         let told = if modules.len() <= FEW && modules.iter().all(|module| self.is_same(module)) {
@@ -95,7 +97,7 @@ impl Modules {
             let this = self.clone();
             let look = move || this.look_again(script, modules);
             // It only fails as the node ends; then there is no image.
-            tokio::task::spawn_blocking(look).await.unwrap_or_default()
+            threads.run(look).await.unwrap_or_default()
         };
         told.into_iter().map(|module| (module.name, module.answer)).collect()
     }
@@ -220,7 +222,8 @@ mod tests {
         }
 
         fn told(&self, script: u8) -> Vec<(String, Digest)> {
-            let told = self.modules.would_be_told([script; 16]);
+            let threads = Threads::default();
+            let told = self.modules.would_be_told([script; 16], &threads);
             tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(told)
         }
     }

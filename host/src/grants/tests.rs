@@ -425,7 +425,7 @@ async fn a_tenant_has_so_many_threads_at_once() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(tenant.threads.available_permits(), 0);
+    assert_eq!(tenant.threads.0.available_permits(), 0);
     assert!(started.is_empty());
     for _ in 0..=THREADS {
         end.send(()).expect("waited for");

@@ -12,7 +12,7 @@ impl Bench {
         let Ready { image, .. } = Ready::of_module(&Module::new(&engine, guest)?, 1)?;
         // It does not tick: time slices have no end.
         let ticker = engine::Ticker::start(&engine, || ())?;
-        let warm = Warm::new(image, None);
+        let warm = Warm::new(image, None)?;
         let scripts = Arc::new(Scripts::new(1 << 20));
         let (cores, crew) = (Cores::new(1, || ()), Crew::new()?.shared());
         Ok(Bench(Shared { warm, scripts, ticker, cores, crew }))

@@ -87,14 +87,13 @@ fn panicked(mut caller: Caller<Instance>, ptr: i32, len: i32) -> wasmtime::Resul
     Ok(())
 }
 
-/// Ticks of the epoch that a guest may take to say where something is: it does not compute.
-const TICKS_TO_ANSWER: u64 = 1_000;
-
 /// The guest broke the boundary's rules.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Breach {
     #[error("the guest does not export {0:?}")]
     NoExport(&'static str),
+    #[error("the guest waits before it has a task")]
+    Waits,
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
     #[error("the guest's reply is {0}")]
@@ -242,17 +241,20 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Asks an instance that is made for it: they are the same for all of an image, and whoever
-    /// answers is as its image no more.
-    pub(super) fn of(image: &InstancePre<Instance>) -> Addresses {
+    /// answers is as its image no more. One that waits for something is none of our images.
+    pub(super) fn of(image: &InstancePre<Instance>) -> wasmtime::Result<Addresses> {
         let mut store = Store::new(image.module().engine(), Instance::idle());
-        store.set_epoch_deadline(TICKS_TO_ANSWER);
+        store.set_epoch_deadline(1);
         let instance = image.instantiate_async(&mut store).now_or_never();
-        let Some(Ok(instance)) = instance else { return Addresses::default() };
-        let mut address = |function| {
-            let function = instance.get_typed_func::<(), i32>(&mut store, function).ok()?;
-            let address = function.call_async(&mut store, ()).now_or_never()?.ok()?;
-            Some(address.cast_unsigned())
+        let instance = instance.ok_or(Breach::Waits)??;
+        let mut address = |function| -> wasmtime::Result<Option<u32>> {
+            let function = instance.get_typed_func::<(), i32>(&mut store, function);
+            let Ok(function) = function else { return Ok(None) };
+            let address = function.call_async(&mut store, ()).now_or_never();
+            let address = address.ok_or(Breach::Waits)??;
+            Ok(Some(address.cast_unsigned()))
         };
-        Addresses { alarm: address(export::ALARM), no_memory: address(export::NO_MEMORY) }
+        let (alarm, no_memory) = (address(export::ALARM)?, address(export::NO_MEMORY)?);
+        Ok(Addresses { alarm, no_memory })
     }
 }

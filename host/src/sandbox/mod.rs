@@ -265,7 +265,7 @@ impl Sandbox {
             crew.hire(Handle::current())?;
         }
         let scripts = Scripts::new(usize::try_from(script_images).unwrap_or(usize::MAX));
-        let (warm, scripts) = (Warm::new(image, page_map), Arc::new(scripts));
+        let (warm, scripts) = (Warm::new(image, page_map)?, Arc::new(scripts));
         let shared = Shared { warm, scripts, ticker, cores, crew: crew.shared() };
         Ok(Sandbox { shared: Arc::new(shared), crew, _lookout: lookout })
     }

@@ -73,10 +73,13 @@ struct Kept {
 
 impl Warm {
     /// Keeps instances if there is a `page_map`.
-    pub(super) fn new(image: InstancePre<Instance>, page_map: Option<PageMap>) -> Warm {
-        let addresses = Addresses::of(&image);
+    pub(super) fn new(
+        image: InstancePre<Instance>,
+        page_map: Option<PageMap>,
+    ) -> wasmtime::Result<Warm> {
+        let addresses = Addresses::of(&image)?;
         let undo = page_map.and_then(|page_map| Undo::new(&image, page_map));
-        Warm { image, addresses, undo, kept: Mutex::default() }
+        Ok(Warm { image, addresses, undo, kept: Mutex::default() })
     }
 
     /// Whether there can be script images.

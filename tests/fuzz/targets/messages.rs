@@ -60,12 +60,13 @@ mod fuzz {
             assert!(!to.queue.is_empty());
             can_be_sent(&broker::reply(&envelope.id, to));
         }
-        let again = broker::retry(&properties, envelope.attempt);
+        let again = broker::retry(&properties, &envelope);
         can_be_sent(&again);
         assert_eq!(again.user_id(), &None);
         let next = broker::task(body, &again, &tenant, &queue, LIMIT as u64);
         let next = next.map_or_else(|refused| refused.envelope, |task| task.envelope);
         assert_eq!(next.attempt, envelope.attempt.saturating_add(1));
+        assert_eq!(next.depth, envelope.depth);
     }
 
     /// Any bytes may come, cut anywhere.

@@ -28,7 +28,7 @@ fn warm() -> Warm {
     let engine = engine::pooled(MOST + 8, MEMORY).expect("an engine");
     let module = Module::new(&engine, wat::parse_str(text).expect("valid")).expect("a module");
     let image = guest::linker(&module).expect("linked").instantiate_pre(&module).expect("fits");
-    Warm::new(image, Some(PageMap::open().expect("Linux has it")))
+    Warm::new(image, Some(PageMap::open().expect("Linux has it"))).expect("a guest")
 }
 
 fn data() -> Instance {
@@ -176,7 +176,7 @@ fn so_many_are_kept_and_then_the_oldest_goes() {
 #[test]
 fn nothing_is_kept_without_the_kernels_account() {
     let Warm { image, .. } = warm();
-    let warm = Warm::new(image, None);
+    let warm = Warm::new(image, None).expect("a guest");
     let guest = take(&warm, "a");
     put_back(&warm, "a", guest);
     assert_eq!(compared(&warm), (0, 0));
