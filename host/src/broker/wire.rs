@@ -101,9 +101,11 @@ const UNTOUCHED: [u8; 2] = [3, 8];
 const BASIC_DELIVER: [u8; 4] = [0, 60, 0, 60];
 /// Those of `connection.tune`, and the maximum of channels; the frames' follows.
 const CONNECTION_TUNE: ([u8; 4], usize) = ([0, 10, 0, 30], 2);
+/// Class, weight and body size: what a content header begins with.
+const OF_CONTENT: usize = 12;
 /// What a content header may hold before its headers: what it is of, flags and two short strings; and
 /// their length.
-const BEFORE_HEADERS: usize = 12 + 2 + 2 * 256 + 4;
+const BEFORE_HEADERS: usize = OF_CONTENT + 2 + 2 * 256 + 4;
 /// And after them, with what ends a frame.
 const MOST_AFTER_HEADERS: usize = 8 * 256 + 1 + 1 + 8 + 1;
 /// Stands for headers that are too long: [`HEADERS_LEFT_OUT`] with the value true.
@@ -226,7 +228,7 @@ impl Mender {
 fn headers(payload: &mut [u8]) -> Option<(usize, usize)> {
     let all = payload.len();
     let mut cursor = Cursor { rest: payload };
-    cursor.take(12)?;
+    cursor.take(OF_CONTENT)?;
     let flags = cursor.flags()?;
     for bit in [15, 14] {
         if flags & (1 << bit) != 0 {
@@ -265,8 +267,7 @@ fn mend_method(payload: &mut [u8]) {
 /// refuses the rest.
 pub(super) fn mend_header(payload: &mut [u8]) -> Option<()> {
     let mut cursor = Cursor { rest: payload };
-    // Class, weight and body size.
-    cursor.take(12).and_then(|_| cursor.properties())
+    cursor.take(OF_CONTENT).and_then(|_| cursor.properties())
 }
 
 /// What a property or a field of a table is made of.

@@ -6,11 +6,10 @@
 //! node's environment.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
@@ -20,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::address::{is_public, leads_to};
-use super::{not_granted, quoted, refusal};
+use super::{Threads, not_granted, quoted, refusal};
 use crate::config::{Grants, Hosts, HttpGrant};
 use crate::task::TenantName;
 
@@ -56,9 +55,8 @@ const OURS: &[&str] = &[
     "upgrade",
 ];
 
-/// Looks up the addresses of a host's name, with a port.
-pub(super) type Lookup =
-    dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync;
+/// Looks up the addresses of a host's name, with a port. It blocks.
+pub(super) type Lookup = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// The node's way to others, for all tenants.
 pub(super) struct Network {
@@ -78,9 +76,7 @@ impl Network {
             let why = found.errors.first().map(ToString::to_string);
             tracing::warn!(why, "machine trusts no certificates, https:// fails for scripts");
         }
-        let lookup = |host: String, port| -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-            Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
-        };
+        let lookup = |host: &str, port: u16| Ok((host, port).to_socket_addrs()?.collect());
         Network::with(trusted, Box::new(lookup), management)
     }
 
@@ -104,8 +100,8 @@ pub(super) struct Http {
     grants: Vec<HttpGrant>,
     rate: Rate,
     running: Semaphore,
-    /// Look-ups of hosts' names. They go on when nobody waits for them any more.
-    lookups: Arc<Semaphore>,
+    /// For look-ups of hosts' names.
+    lookups: Threads,
     network: Arc<Network>,
 }
 
@@ -132,7 +128,7 @@ impl Http {
             grants: grants.http.clone(),
             rate: Rate::new(grants.http_rate),
             running: Semaphore::new(CONCURRENT),
-            lookups: Arc::new(Semaphore::new(CONCURRENT)),
+            lookups: Threads::default(),
             network,
         })
     }
@@ -209,17 +205,11 @@ impl Http {
         Ok(addresses)
     }
 
-    /// The addresses of a host, none if that can't be told. The system's look-up can't be ended, and has
-    /// one of the threads that all tenants have, so it holds its permit to its own end.
+    /// The addresses of a host, none if that can't be told.
     async fn look_up(&self, name: &str, port: u16) -> Vec<SocketAddr> {
-        let permit = self.lookups.clone().acquire_owned().await.expect("never closed");
-        let found = (self.network.lookup)(name.to_owned(), port);
-        let looking = tokio::spawn(async move {
-            let found = found.await;
-            drop(permit);
-            found
-        });
-        looking.await.ok().and_then(Result::ok).unwrap_or_default()
+        let (network, name) = (self.network.clone(), name.to_owned());
+        let found = self.lookups.run(move || (network.lookup)(&name, port)).await;
+        found.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether a grant that fits lists the address itself.

@@ -46,8 +46,8 @@ use crate::task::{TaskId, TenantName};
 
 const TOO_MANY_BYTES: &str = "the task asked for more bytes than its limit \"call-bytes\"";
 
-/// How many those are: a store commits one by one, and a folder may not answer, and whoever waits for
-/// either would take the threads of all others.
+/// How many [`Threads`] are: a store commits one by one, a folder or a resolver may not answer, and
+/// whoever waits for one would take the threads of all others.
 const THREADS: usize = 16;
 
 /// What the tenants of a node are granted.
@@ -72,7 +72,7 @@ struct Tenant {
     threads: Threads,
 }
 
-/// What one tenant has of the threads that the node has for what blocks.
+/// What one tenant has, for a purpose, of the threads that the node has for what blocks.
 struct Threads(Arc<Semaphore>);
 
 /// How far the tasks have come that run and say so.

@@ -14,6 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::net::TcpListener;
 
+use super::super::THREADS;
 use super::super::tests::config;
 use super::*;
 
@@ -67,9 +68,7 @@ fn http_that_trusts(
 ) -> Http {
     let (_folder, config) = config(grants);
     let lookup: Box<Lookup> = Box::new(move |host, port| {
-        let found = lookup(&host).into_iter().map(|address| SocketAddr::new(address, port));
-        let found: Vec<_> = found.collect();
-        Box::pin(async move { Ok(found) })
+        Ok(lookup(host).into_iter().map(|address| SocketAddr::new(address, port)).collect())
     });
     let management = management.parse().expect(management);
     let network = Network::with(trusted, lookup, management).expect("TLS");
@@ -560,18 +559,25 @@ async fn look_ups_that_nobody_waits_for_any_more_are_so_many_at_most() {
     let (_folder, config) = config(&format!("http-rate = 1000\n{}", listed("a.example", 80)));
     let looked_up = Arc::new(AtomicUsize::new(0));
     let counted = looked_up.clone();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
     let lookup: Box<Lookup> = Box::new(move |_, _| {
         counted.fetch_add(1, Ordering::Relaxed);
-        Box::pin(std::future::pending())
+        // Until nobody can send anything.
+        let _ = held.lock().expect("no panic").recv();
+        Ok(Vec::new())
     });
     let management = NOWHERE.parse().expect("an address");
     let network = Network::with(RootCertStore::empty(), lookup, management).expect("TLS");
     let tenant = TenantName::new("t");
     let http = Http::new(&tenant, &config.tenants[&tenant].grants, Arc::new(network));
     let http = http.expect("granted");
-    for _ in 0..CONCURRENT + 3 {
+    for _ in 0..THREADS + 3 {
         let request = HttpRequest { timeout_ms: Some(1), ..get("http://a.example/") };
         assert_eq!(refused(&http, request).await.0, RefusalKind::TimedOut);
     }
-    assert_eq!(looked_up.load(Ordering::Relaxed), CONCURRENT);
+    drop(hold);
+    let all = u32::try_from(THREADS).expect("few");
+    let _all = http.lookups.0.acquire_many(all).await.expect("never closed");
+    assert_eq!(looked_up.load(Ordering::Relaxed), THREADS);
 }
