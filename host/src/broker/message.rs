@@ -427,6 +427,7 @@ mod tests {
             for headers in [0, room.headers, room.headers + 1] {
                 // What the names, kinds and lengths of the three take.
                 let taken = 4 + 5 + 10;
+                let fit = headers.max(taken) <= room.headers;
                 let long_one = text(&"h".repeat(headers.saturating_sub(taken)));
                 let (cc, bcc) = (("CC", AMQPValue::Void), ("BCC", AMQPValue::Void));
                 let headers = table(&[cc, bcc, ("long", long_one)]);
@@ -451,6 +452,7 @@ mod tests {
                 let letter = dead_letter(&original, &note, room);
                 let again = retry(&original, &envelope(u32::MAX, u32::MAX), room);
                 for properties in [letter, again] {
+                    assert_eq!(header(&properties, HEADERS_LEFT_OUT).is_none(), fit);
                     let written = gen_simple(gen_properties(&properties), Vec::new());
                     // The frame's prefix and end; class, weight and size of the body.
                     let bytes = 8 + 12 + written.expect("it can be written").len();

@@ -248,8 +248,8 @@ impl Addresses {
         let instance = image.instantiate_async(&mut store).now_or_never();
         let instance = instance.ok_or(Breach::Waits)??;
         let mut address = |function| -> wasmtime::Result<Option<u32>> {
-            let function = instance.get_typed_func::<(), i32>(&mut store, function);
-            let Ok(function) = function else { return Ok(None) };
+            let Some(function) = instance.get_func(&mut store, function) else { return Ok(None) };
+            let function = function.typed::<(), i32>(&store)?;
             let address = function.call_async(&mut store, ()).now_or_never();
             let address = address.ok_or(Breach::Waits)??;
             Ok(Some(address.cast_unsigned()))

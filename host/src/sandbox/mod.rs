@@ -239,7 +239,9 @@ impl Sandbox {
     /// Not called from a runtime with clocks.
     pub fn start(ready: Ready) -> Result<Sandbox, SandboxError> {
         let Ready { image, page_map, threads, script_images } = ready;
-        let engine = image.module().engine();
+        let engine = image.module().engine().clone();
+        // Nothing ticks yet.
+        let warm = Warm::new(image, page_map)?;
         let cores = Cores::new(threads, {
             let engine = engine.weak();
             move || {
@@ -250,7 +252,7 @@ impl Sandbox {
         });
         let crew = Crew::new()?;
         let lookout = Lookout::start(&crew)?;
-        let ticker = engine::Ticker::start(engine, {
+        let ticker = engine::Ticker::start(&engine, {
             let (orders, cores, crew) = (lookout.orders(), cores.clone(), crew.shared());
             // Before the tick: at it, none of them computes for a moment.
             move || {
@@ -265,7 +267,7 @@ impl Sandbox {
             crew.hire(Handle::current())?;
         }
         let scripts = Scripts::new(usize::try_from(script_images).unwrap_or(usize::MAX));
-        let (warm, scripts) = (Warm::new(image, page_map)?, Arc::new(scripts));
+        let scripts = Arc::new(scripts);
         let shared = Shared { warm, scripts, ticker, cores, crew: crew.shared() };
         Ok(Sandbox { shared: Arc::new(shared), crew, _lookout: lookout })
     }

@@ -14,6 +14,14 @@ const MEMORY: u64 = 8 << 20;
 /// A guest of 4 MiB that has no code to speak of: what is there, is written by the test, and by
 /// `roh_alarm`.
 fn warm() -> Warm {
+    let alarm = r#"(func (export "roh_alarm") (result i32)
+        (i32.store8 (i32.const 3000) (i32.const 1))
+        (i32.const 2048))"#;
+    Warm::new(image(alarm), Some(PageMap::open().expect("Linux has it"))).expect("a guest")
+}
+
+/// That guest with this `roh_alarm`.
+fn image(alarm: &str) -> InstancePre<Instance> {
     let text = r#"(module
         (memory (export "memory") 64)
         (global (export "__stack_pointer") (mut i32) (i32.const 60000))
@@ -22,13 +30,11 @@ fn warm() -> Warm {
         (data (i32.const 2097150) "across")
         (data (i32.const 4194300) "last")
         (func (export "roh_alloc") (param i32) (result i32) (i32.const 1024))
-        (func (export "roh_alarm") (result i32)
-            (i32.store8 (i32.const 3000) (i32.const 1))
-            (i32.const 2048)))"#;
+        ALARM)"#;
+    let text = text.replace("ALARM", alarm);
     let engine = engine::pooled(MOST + 8, MEMORY).expect("an engine");
     let module = Module::new(&engine, wat::parse_str(text).expect("valid")).expect("a module");
-    let image = guest::linker(&module).expect("linked").instantiate_pre(&module).expect("fits");
-    Warm::new(image, Some(PageMap::open().expect("Linux has it"))).expect("a guest")
+    guest::linker(&module).expect("linked").instantiate_pre(&module).expect("fits")
 }
 
 fn data() -> Instance {
@@ -94,6 +100,15 @@ fn a_new_one_is_as_its_image_and_knows_where_its_alarm_is() {
     assert_eq!((alarm, no_memory), (Some(2048), None));
     put_back(&warm, "a", guest);
     assert_eq!(take(&warm, "a").store.data().addresses.alarm, Some(2048));
+}
+
+#[test]
+fn a_guest_need_not_say_where_its_alarm_is_but_if_it_does_it_says_it() {
+    assert!(Warm::new(image(""), None).is_ok_and(|warm| warm.addresses.alarm.is_none()));
+    for alarm in ["(result i32) unreachable", "(result i64) (i64.const 2048)"] {
+        let image = image(&format!(r#"(func (export "roh_alarm") {alarm})"#));
+        assert!(Warm::new(image, None).is_err(), "{alarm}");
+    }
 }
 
 #[test]
